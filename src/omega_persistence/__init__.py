@@ -1,0 +1,62 @@
+"""A durable, typed memory database for AI agents in one SQLite file."""
+
+from omega_persistence.backends import Problem, Progress
+from omega_persistence.backends.migrate import Migration
+from omega_persistence.entities.architectures import StoredArchitecture
+from omega_persistence.entities.causal_edges import StoredCausalEdge
+from omega_persistence.entities.intelligences import StoredIntelligence
+from omega_persistence.entities.memories import SearchHit, StoredMemory, Tier
+from omega_persistence.entities.quarantine import QuarantinedRow
+from omega_persistence.entities.reflexion_episodes import StoredReflexionEpisode
+from omega_persistence.entities.skills import StoredSkill
+from omega_persistence.entities.statistics import DatabaseStatistics
+from omega_persistence.entities.vectors import StoredVector
+from omega_persistence.errors import (
+    BackendError,
+    BusyError,
+    ClosedError,
+    ConflictError,
+    CorruptionError,
+    InvalidDataError,
+    NotFoundError,
+    SchemaError,
+    StorageError,
+    StorageFullError,
+    TransactionError,
+    UnsupportedError,
+)
+from omega_persistence.store import OmegaStore, Snapshot, Transaction
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BackendError",
+    "BusyError",
+    "ClosedError",
+    "ConflictError",
+    "CorruptionError",
+    "DatabaseStatistics",
+    "InvalidDataError",
+    "Migration",
+    "NotFoundError",
+    "OmegaStore",
+    "Problem",
+    "Progress",
+    "QuarantinedRow",
+    "SchemaError",
+    "SearchHit",
+    "Snapshot",
+    "StorageError",
+    "StorageFullError",
+    "StoredArchitecture",
+    "StoredCausalEdge",
+    "StoredIntelligence",
+    "StoredMemory",
+    "StoredReflexionEpisode",
+    "StoredSkill",
+    "StoredVector",
+    "Tier",
+    "Transaction",
+    "TransactionError",
+    "UnsupportedError",
+]

@@ -1,0 +1,145 @@
+"""The seam: what everything above needs from a database.
+
+Only the modules below this package know a driver. Grow these protocols with a decision record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, LiteralString, Protocol
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    import os
+
+Value = str | int | float | bytes | None
+Row = tuple[Any, ...]
+Progress = Callable[[int, int], None]
+"""Called with (done, total) in a unit that the caller of the function states."""
+
+EVERYTHING = -1
+"""A time before every expiry: a session whose ``now`` is this sees expired rows as well."""
+
+
+class Problem(Struct, frozen=True, kw_only=True):
+    """One finding of ``check()``: the file is damaged here.
+
+    ``kind`` is one of ``"integrity"``, ``"foreign_key"``, ``"full_text"``, ``"vector"``.
+    """
+
+    kind: str
+    table: str | None = None
+    detail: str
+
+
+class FileSizes(Struct, frozen=True, kw_only=True):
+    """Bytes: the main file, the write-ahead log beside it, and free pages within the file."""
+
+    file_bytes: int
+    wal_bytes: int
+    free_bytes: int
+
+
+class Session(Protocol):
+    """One open connection. Statements are portable SQL with ``:name`` parameters.
+
+    ``:now`` is bound by the session itself: the Unix time at which its scope was entered, so that
+    everything read in one snapshot agrees on what has expired.
+    """
+
+    now: int
+
+    @property
+    def among(self) -> LiteralString:
+        """SQL condition: the value is one of the strings of the JSON array ``:ids``."""
+        ...
+
+    def rows(self, sql: LiteralString, /, **params: Value) -> list[Row]:
+        """Every row of a query."""
+        ...
+
+    def row(self, sql: LiteralString, /, **params: Value) -> Row | None:
+        """The first row of a query, or None."""
+        ...
+
+    def run(self, sql: LiteralString, /, **params: Value) -> int:
+        """Execute a statement; returns the number of rows that it changed itself."""
+        ...
+
+    def run_many(self, sql: LiteralString, rows: Iterable[Row], /) -> None:
+        """Execute once per row, whose values stand in the order of first mention in the SQL.
+
+        An error carries the position of its row as ``index``; the rows before it are applied, so
+        call this within ``atomic`` (or for one row).
+        """
+        ...
+
+    def match(self, namespace: str, words: list[str], limit: int) -> list[tuple[str, float, str]]:
+        """Memories that hold any of the words: (id, score, snippet), best first, ties by id."""
+        ...
+
+
+class Scope(Protocol):
+    """Where collections get their sessions: a backend, or a transaction already open."""
+
+    def read(self) -> AbstractContextManager[Session]:
+        """For one query, or several that need not agree with each other."""
+        ...
+
+    def snapshot(self) -> AbstractContextManager[Session]:
+        """For several queries that must see the same data."""
+        ...
+
+    def write(self) -> AbstractContextManager[Session]:
+        """For one writing statement, and queries beside it; durable when it exits cleanly."""
+        ...
+
+    def atomic(self) -> AbstractContextManager[Session]:
+        """For several writing statements: all of them or none; durable when it exits cleanly."""
+        ...
+
+
+class Backend(Scope, Protocol):
+    """A database that can hold a store."""
+
+    @property
+    def address(self) -> str:
+        """Where it is, for people: a path, or ``:memory:``."""
+        ...
+
+    def schema_version(self, session: Session) -> int:
+        """The number of the newest schema step."""
+        ...
+
+    def backup(
+        self,
+        target: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        verify: bool = True,
+        progress: Progress | None = None,
+    ) -> None:
+        """Copy one snapshot into a file; progress is in pages."""
+        ...
+
+    def check(self) -> list[Problem]:
+        """What is damaged."""
+        ...
+
+    def sizes(self, session: Session) -> FileSizes:
+        """How much room it takes."""
+        ...
+
+    def compact(self) -> None:
+        """Give back free room."""
+        ...
+
+    def optimize(self) -> None:
+        """Bring indexes and statistics into shape."""
+        ...
+
+    def close(self) -> None:
+        """Release everything; no scope can be entered afterwards."""
+        ...

@@ -1,0 +1,212 @@
+"""A store in one SQLite file, or in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from omega_persistence.backends.sqlite import backup, files, fork, inspection, schema
+from omega_persistence.backends.sqlite.connector import Connector
+from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, translate
+from omega_persistence.backends.sqlite.readers import Pool, Snapshot, Turns
+from omega_persistence.backends.sqlite.writer import Writer, Writing
+from omega_persistence.errors import BusyError, ConflictError
+
+if TYPE_CHECKING:
+    import os
+
+    import apsw
+
+    from omega_persistence.backends import FileSizes, Problem, Progress, Session
+    from omega_persistence.backends.migrate import Migration
+    from omega_persistence.backends.sqlite.connection import Durability, Journal
+    from omega_persistence.backends.sqlite.readers import Reader, Readers
+    from omega_persistence.backends.sqlite.schema import Adopt
+
+
+class SQLiteBackend:
+    """One writer connection, which threads take turns at, and a pool of readers."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        adopt: Adopt,
+        create: bool = True,
+        may_migrate: bool = True,
+        read_only: bool = False,
+        durability: Durability = "full",
+        journal: Journal = "wal",
+        busy_timeout: float = 5.0,
+        rehearse: bool = False,
+    ) -> None:
+        """Open a file and bring it up to date; see `OmegaStore` for the arguments.
+
+        ``adopt`` moves the rows of a file of the Rust crate. With ``rehearse`` the file stays as
+        it is, and only ``migration`` is of use afterwards.
+        """
+        self._connector = Connector(
+            path, read_only=read_only, durability=durability, busy_timeout=busy_timeout
+        )
+        self._writer = Writer(self._connector)
+        self._readers: Readers = (
+            Turns(self._writer) if self._connector.in_memory else Pool(self._connector)
+        )
+        fork.guard(self)
+        try:
+            self.migration = self._open(
+                create=create and not read_only,
+                may_migrate=may_migrate and not read_only,
+                journal=None if read_only or rehearse else journal,
+                adopt=adopt,
+                rehearse=rehearse,
+            )
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def address(self) -> str:
+        """The absolute path of the file, or ``:memory:``."""
+        return self._connector.address
+
+    def read(self) -> Reader:
+        """A session of the pool; its ``with`` block gives it back."""
+        self._writer.refuse_holder()
+        return self._readers.take()
+
+    def snapshot(self) -> Snapshot:
+        """A session of the pool inside one read transaction."""
+        self._writer.refuse_holder()
+        return Snapshot(self._readers, self._writer)
+
+    def write(self) -> Writing:
+        """The writer inside a transaction."""
+        return Writing(self._writer)
+
+    def atomic(self) -> Writing:
+        """The writer inside a transaction."""
+        return Writing(self._writer)
+
+    def schema_version(self, session: Session) -> int:
+        """The number of the newest schema step that the file has."""
+        row = session.row("PRAGMA user_version")
+        return row[0] if row else 0
+
+    def sizes(self, session: Session) -> FileSizes:
+        """Bytes in the file, in the log beside it, and free within."""
+        return inspection.sizes(session, self.address)
+
+    def check(self) -> list[Problem]:
+        """Look for damage. While it runs, readers go on and writers wait."""
+        if self._connector.read_only:
+            with self.snapshot() as session:
+                return inspection.check(session.connection, writable=False)
+        with self.atomic() as session:
+            return inspection.check(session.connection, writable=True)
+
+    def backup(
+        self,
+        target: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        verify: bool = True,
+        progress: Progress | None = None,
+    ) -> None:
+        """Copy one snapshot of the store into another file; readers and writers go on."""
+        path = files.absolute(target)
+        if path in {self.address, *(self.address + side for side in files.SIDE_FILES)}:
+            message = f"{path} belongs to the store itself"
+            raise ConflictError(message, hint="Back up to another name.")
+        if self._connector.in_memory:
+            with self.snapshot() as session:
+                backup.copy(session.connection, path, overwrite, verify, progress)
+            return
+        self._writer.refuse_holder()
+        self._connector.refuse_closed()
+        self._copy(path, overwrite=overwrite, verify=verify, progress=progress)
+
+    def compact(self) -> None:
+        """Rewrite the file without free pages."""
+        self._alone("VACUUM")
+
+    def optimize(self) -> None:
+        """Bring the full-text index and the statistics of the query planner into shape."""
+        self._alone("INSERT INTO memories_fts (memories_fts) VALUES ('optimize')")
+        self._alone("PRAGMA optimize = 0x10002")
+
+    def close(self) -> None:
+        """Close every connection; readers at work close when they are done.
+
+        Raises:
+            TransactionError: this thread has a transaction or snapshot open.
+            BusyError: another thread had one for longer than the busy timeout.
+        """
+        if self._connector.refusal is None:
+            self._writer.close("it is closed")
+            self._readers.close()
+
+    def abandon(self) -> list[apsw.Connection]:
+        """Refuse all further use, in a forked child; returns every connection it inherited."""
+        self._readers.forget()
+        return self._connector.abandon()
+
+    def _open(
+        self,
+        *,
+        create: bool,
+        may_migrate: bool,
+        journal: Journal | None,
+        adopt: Adopt,
+        rehearse: bool,
+    ) -> Migration | None:
+        connector, writer = self._connector, self._writer
+        first = connector.open_first(
+            create=create, local=journal == "wal", patience=writer.patience
+        )
+        session = writer.use(first)
+        migration = schema.prepare(
+            session,
+            kind=schema.recognise(session),
+            create=create,
+            may_migrate=may_migrate,
+            adopt=adopt,
+            back_up=self._copy,
+            path=self.address,
+            rehearse=rehearse,
+        )
+        if journal is not None and not connector.in_memory:
+            ((mode,),) = session.rows("PRAGMA journal_mode = " + journal)
+            if mode != journal:
+                message = f"{self.address} stays in journal mode {mode}"
+                raise BusyError(message, hint="Another program has it open; try again.")
+        return migration
+
+    def _copy(
+        self,
+        target: str,
+        *,
+        overwrite: bool = False,
+        verify: bool = False,
+        progress: Progress | None = None,
+    ) -> None:
+        source = self._connector.open("write")
+        try:
+            source.execute("PRAGMA query_only = on; BEGIN")
+            source.execute("SELECT 1 FROM sqlite_schema").fetchall()  # fixes what it sees
+            backup.copy(source, target, overwrite, verify, progress)
+        except DRIVER_ERRORS as error:
+            raise translate(error) from error
+        finally:
+            self._connector.close(source)
+
+    def _alone(self, statement: str) -> None:
+        """Run what no transaction may surround, then shorten the log."""
+        self._writer.refuse_holder()
+        session = self._writer.take_turn()
+        try:
+            session.connection.execute(statement)
+            session.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except DRIVER_ERRORS as error:
+            raise session.note(error) from error
+        finally:
+            self._writer.end_turn()

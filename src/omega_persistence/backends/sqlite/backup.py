@@ -1,0 +1,177 @@
+"""Copies of a store: made from one snapshot, verified, and put back as one transaction."""
+
+from __future__ import annotations
+
+import os
+from time import gmtime, strftime
+from typing import TYPE_CHECKING
+
+import apsw
+
+from omega_persistence.backends import Problem
+from omega_persistence.backends.sqlite import files, inspection, schema
+from omega_persistence.backends.sqlite.connection import Patience, connect
+from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, translate
+from omega_persistence.backends.sqlite.session import SQLiteSession
+from omega_persistence.errors import (
+    ConflictError,
+    CorruptionError,
+    NotFoundError,
+    UnsupportedError,
+)
+
+if TYPE_CHECKING:
+    from omega_persistence.backends import Progress
+
+PAGES_A_STEP = 1000
+
+
+def copy(
+    source: apsw.Connection,
+    target: str,
+    overwrite: bool,
+    verify: bool,
+    progress: Progress | None,
+) -> None:
+    """Copy what a connection's open read transaction sees into another file, whole or not at all.
+
+    The transaction keeps the copy from starting again when others write. Progress is in pages.
+    """
+
+    def write(temporary: str) -> None:
+        connection = connect(temporary, "create", patience=Patience(0))
+        try:
+            files.make_private(temporary)
+            # Until the file is renamed nobody will miss it; it is synced as a whole then.
+            connection.execute("PRAGMA synchronous = off; PRAGMA journal_mode = off")
+            _transfer(source, connection, PAGES_A_STEP, progress)
+            # One file that can be read from a folder that cannot be written.
+            connection.execute("PRAGMA journal_mode = delete")
+            problems = inspection.check(connection, writable=True) if verify else []
+        except DRIVER_ERRORS as error:
+            raise translate(error) from error
+        finally:
+            connection.close()
+        if problems:
+            message = f"the store is damaged, no backup was made: {problems[0].detail}"
+            raise CorruptionError(message, hint="See check().")
+
+    files.write_beside(target, write, overwrite=overwrite)
+
+
+def verify(path: str | os.PathLike[str], *, busy_timeout: float = 5.0) -> list[Problem]:
+    """Look for damage in a backup, or in a store that nobody has open; empty when whole.
+
+    Raises:
+        NotFoundError: there is no such file.
+        SchemaError: it is not a store.
+        CorruptionError: it is so damaged that SQLite cannot open it.
+    """
+    connection, writable = _open_backup(files.absolute(path), busy_timeout)
+    try:
+        # The Rust crate's tables have none of our indexes to compare.
+        ours = schema.recognise(SQLiteSession(connection)) is schema.Kind.OURS
+        return inspection.check(connection, writable=writable, ours=ours)
+    except DRIVER_ERRORS as error:
+        raise translate(error) from error
+    finally:
+        connection.close()
+
+
+def restore(
+    backup: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    busy_timeout: float = 5.0,
+    progress: Progress | None = None,
+) -> None:
+    """Make a file hold exactly what a backup holds; see `OmegaStore.restore`."""
+    source_path, path = files.absolute(backup), files.absolute(target)
+    if source_path == path:
+        message = f"{path} cannot be restored from itself"
+        raise ConflictError(message)
+    problems = verify(source_path, busy_timeout=busy_timeout)
+    if problems:
+        message = f"{source_path} is damaged: {problems[0].detail}"
+        raise CorruptionError(message, hint="Use another backup.")
+    exists = os.path.exists(path)
+    if exists and not overwrite:
+        message = f"{path} exists"
+        raise ConflictError(message, hint="Allow it to be replaced with overwrite=True.")
+    source, _ = _open_backup(source_path, busy_timeout)
+    try:
+        source.execute("BEGIN")
+        source.execute("SELECT 1 FROM sqlite_schema").fetchall()
+        if exists and _replace_content(source, path, busy_timeout, progress):
+            return
+        copy(source, path, overwrite=False, verify=False, progress=progress)
+    except DRIVER_ERRORS as error:
+        raise translate(error) from error
+    finally:
+        source.close()
+
+
+def _replace_content(
+    source: apsw.Connection, path: str, busy_timeout: float, progress: Progress | None
+) -> bool:
+    """Write a backup into a live store as one transaction of SQLite's.
+
+    Other processes, and a crash, see the old or the new content: renaming a file into the place
+    of one that has a log beside it would mix the two. False when SQLite cannot open the target,
+    which is set aside then.
+    """
+    try:
+        connection = connect(path, "write", patience=Patience(busy_timeout))
+    except DRIVER_ERRORS as error:
+        raise translate(error) from error
+    try:
+        try:
+            schema.recognise(SQLiteSession(connection))
+        except CorruptionError:
+            connection.close()
+            _set_aside(path)
+            return False
+        if _page_size(connection) != _page_size(source):
+            message = f"{path} has pages of another size than the backup"
+            raise UnsupportedError(message, hint="Restore to another name.")
+        _transfer(source, connection, -1, progress)
+    finally:
+        connection.close()
+    return True
+
+
+def _transfer(
+    source: apsw.Connection, target: apsw.Connection, pages: int, progress: Progress | None
+) -> None:
+    with target.backup("main", source, "main") as transfer:
+        while not transfer.done:
+            transfer.step(pages)
+            if progress is not None:
+                progress(transfer.page_count - transfer.remaining, transfer.page_count)
+
+
+def _open_backup(path: str, busy_timeout: float) -> tuple[apsw.Connection, bool]:
+    """A connection to a backup, and whether it may write, as comparing full text requires."""
+    if not os.path.exists(path):
+        message = f"there is no file {path}"
+        raise NotFoundError(message)
+    files.require_regular(path)
+    try:
+        writable = os.access(path, os.W_OK) and os.access(os.path.dirname(path), os.W_OK)
+        mode = "write" if writable else "read"
+        return connect(path, mode, patience=Patience(busy_timeout)), writable
+    except DRIVER_ERRORS as error:
+        raise translate(error) from error
+
+
+def _page_size(connection: apsw.Connection) -> int:
+    return int(connection.pragma("page_size"))
+
+
+def _set_aside(path: str) -> None:
+    """Rename a file that SQLite cannot open, together with its side files."""
+    name = f"{path}.damaged-{strftime('%Y%m%dT%H%M%SZ', gmtime())}"
+    for side in ("", *files.SIDE_FILES):
+        if os.path.exists(path + side):
+            os.rename(path + side, name + side)

@@ -1,0 +1,109 @@
+"""Opening one connection with all its settings."""
+
+from __future__ import annotations
+
+import sys
+from random import random
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Literal
+
+import apsw
+
+from omega_persistence.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Durability = Literal["full", "normal"]
+Journal = Literal["wal", "truncate"]
+Mode = Literal["create", "write", "read"]
+
+MEMORY = ":memory:"
+
+_OLDEST_SQLITE = "3.51.3"
+if tuple(map(int, apsw.sqlite_lib_version().split("."))) < (3, 51, 3):
+    message = f"SQLite {apsw.sqlite_lib_version()} can corrupt a file in WAL mode"
+    raise UnsupportedError(message, hint=f"Install an apsw that brings SQLite {_OLDEST_SQLITE}.")
+
+_FLAGS = {
+    "create": apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE,
+    "write": apsw.SQLITE_OPEN_READWRITE,
+    "read": apsw.SQLITE_OPEN_READONLY,
+}
+
+_CONFIG = (
+    (apsw.SQLITE_DBCONFIG_DEFENSIVE, 1),  # no writing to schema or shadow tables
+    (apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0),  # triggers and views of a file have no rights
+    (apsw.SQLITE_DBCONFIG_ENABLE_FKEY, 1),
+    (apsw.SQLITE_DBCONFIG_DQS_DML, 0),  # "x" is a name, never a string
+    (apsw.SQLITE_DBCONFIG_DQS_DDL, 0),
+    (apsw.SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0),
+)
+
+_LIMITS = (
+    (apsw.SQLITE_LIMIT_LENGTH, 64 * 1024 * 1024),  # a row: several fields of the longest kind
+    (apsw.SQLITE_LIMIT_EXPR_DEPTH, 200),
+    (apsw.SQLITE_LIMIT_ATTACHED, 1),  # VACUUM needs one
+)
+
+# EXTRA is FULL in WAL mode; in the other modes, which a new file or one of the Rust crate passes
+# through, it also makes the removal of the journal durable, without which a commit can be undone.
+_SYNCHRONOUS = {"full": "extra", "normal": "normal"}
+
+_PRAGMAS = """
+    PRAGMA mmap_size = 0;
+    PRAGMA temp_store = memory;
+    PRAGMA cell_size_check = on;
+    PRAGMA journal_size_limit = 67108864;
+    PRAGMA synchronous = {synchronous};
+"""
+
+
+class Patience:
+    """Waits for a lock held by another connection, until a deadline.
+
+    SQLite's own busy timeout sleeps longer and longer, so that some processes starve; short random
+    sleeps are fair. One object serves one connection, whose user may set a deadline before a
+    statement; otherwise each wait has the whole timeout.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        self.timeout = timeout
+        self.deadline: float | None = None
+        self._own_deadline = 0.0
+
+    def __call__(self, attempt: int) -> bool:
+        """Sleep a little and try again, or give up: SQLite's busy handler."""
+        if attempt == 0:
+            self._own_deadline = self.deadline or monotonic() + self.timeout
+        if monotonic() >= self._own_deadline:
+            return False
+        sleep(0.0002 + 0.001 * random())  # noqa: S311 - jitter, not a secret
+        return True
+
+
+def connect(
+    path: str,
+    mode: Mode,
+    *,
+    patience: Callable[[int], bool],
+    durability: Durability = "full",
+    uri: str | None = None,
+) -> apsw.Connection:
+    """Open a connection with every setting but the journal mode, which belongs to the file."""
+    flags = _FLAGS[mode] | (apsw.SQLITE_OPEN_URI if uri else 0)
+    connection = apsw.Connection(uri or path, flags=flags)
+    try:
+        # Before the first statement: several processes may be opening a new file at once.
+        connection.set_busy_handler(patience)
+        for option, value in _CONFIG:
+            connection.config(option, value)
+        for limit, value in _LIMITS:
+            connection.limit(limit, value)
+        connection.execute(_PRAGMAS.format(synchronous=_SYNCHRONOUS[durability]))
+        if sys.platform == "darwin":  # fsync alone does not reach the platter there
+            connection.execute("PRAGMA fullfsync = on; PRAGMA checkpoint_fullfsync = on")
+    except BaseException:
+        connection.close()
+        raise
+    return connection

@@ -1,0 +1,112 @@
+"""The connections of one store: how they are opened, which are open, why no more may be."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from omega_persistence.backends.sqlite import files
+from omega_persistence.backends.sqlite.connection import MEMORY, Patience, connect
+from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, translate
+from omega_persistence.errors import ClosedError, NotFoundError, StorageError
+
+if TYPE_CHECKING:
+    import apsw
+
+    from omega_persistence.backends.sqlite.connection import Durability, Mode
+
+
+class Connector:
+    """Opens and closes the connections of one store.
+
+    Attributes:
+        address: The absolute path of the file, or ``:memory:``.
+        refusal: Why the store cannot be used any more; None while it can.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        read_only: bool,
+        durability: Durability,
+        busy_timeout: float,
+    ) -> None:
+        self.in_memory = path == MEMORY
+        self.address = MEMORY if self.in_memory else files.absolute(path)
+        self.read_only = read_only
+        self.busy_timeout = busy_timeout
+        self.refusal: str | None = None
+        self._durability: Durability = durability
+        self._immutable = False
+        self._open: set[apsw.Connection] = set()
+
+    def open(self, mode: Mode, patience: Patience | None = None) -> apsw.Connection:
+        """A new connection."""
+        uri = f"file:{quote(self.address)}?immutable=1" if self._immutable else None
+        try:
+            connection = connect(
+                self.address,
+                "read" if self.read_only else mode,
+                patience=patience or Patience(self.busy_timeout),
+                durability=self._durability,
+                uri=uri,
+            )
+        except DRIVER_ERRORS as error:
+            raise translate(error) from error
+        self._open.add(connection)
+        return connection
+
+    def open_first(self, *, create: bool, local: bool, patience: Patience) -> apsw.Connection:
+        """The connection that finds out whether the file can be used at all.
+
+        A new file is made readable by its owner alone.
+        """
+        if self.in_memory:
+            return self.open("create", patience)
+        fresh = not os.path.exists(self.address)
+        if fresh and not create:
+            message = f"there is no store at {self.address}"
+            raise NotFoundError(message, hint="Create one with `omega-persistence init`.")
+        files.require_folder(self.address)
+        files.require_regular(self.address)
+        if local:
+            files.require_local(self.address)
+        connection = self.open("create" if fresh else "write", patience)
+        if fresh:
+            files.make_private(self.address)
+        return connection if self._readable(connection) else self.open("read")
+
+    def close(self, connection: apsw.Connection) -> None:
+        """Close a connection; what it has not committed is rolled back."""
+        self._open.discard(connection)
+        connection.close()
+
+    def refuse_closed(self) -> None:
+        """Raise if the store cannot be used any more."""
+        if self.refusal is not None:
+            message = f"the store {self.address} cannot be used: {self.refusal}"
+            raise ClosedError(message)
+
+    def abandon(self) -> list[apsw.Connection]:
+        """Refuse all further use, in a forked child; returns every connection it inherited."""
+        self.refusal = "it was opened before this process was forked; open it again here"
+        return list(self._open)
+
+    def _readable(self, connection: apsw.Connection) -> bool:
+        """Whether the connection can read; if not, it is closed and the next one is to be used.
+
+        A folder that cannot be written has no room for the side files of WAL mode. With no log
+        beside the file there is nothing in them to be missed, and SQLite can do without.
+        """
+        try:
+            connection.execute("SELECT 1 FROM sqlite_schema").fetchall()
+        except DRIVER_ERRORS as error:
+            self.close(connection)
+            ours: StorageError = translate(error)
+            if not self.read_only or files.size(self.address + "-wal"):
+                raise ours from error
+            self._immutable = True
+            return False
+        return True

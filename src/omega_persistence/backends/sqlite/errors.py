@@ -1,0 +1,88 @@
+"""From the driver's exceptions to ours: the only place that knows both."""
+
+from __future__ import annotations
+
+import apsw
+
+from omega_persistence.errors import (
+    BackendError,
+    BusyError,
+    ConflictError,
+    CorruptionError,
+    InvalidDataError,
+    StorageError,
+    StorageFullError,
+    UnsupportedError,
+)
+
+DRIVER_ERRORS = (apsw.Error, UnicodeError, OverflowError, TypeError)
+"""What a statement can raise; the last three are about values that cannot be bound or decoded."""
+
+_FROM_DRIVER: tuple[tuple[type[Exception], type[StorageError], str | None], ...] = (
+    (
+        apsw.BusyError,
+        BusyError,
+        "Another process held the file for longer than the busy timeout; try again.",
+    ),
+    (apsw.LockedError, BusyError, "Try again."),
+    (apsw.FullError, StorageFullError, "Free some room on the disk; nothing acknowledged is lost."),
+    (apsw.ReadOnlyError, StorageFullError, "The file or its folder cannot be written."),
+    (apsw.PermissionsError, StorageFullError, "The file or its folder cannot be written."),
+    (apsw.NotADBError, CorruptionError, "Restore a backup with `omega-persistence restore`."),
+    (apsw.CorruptError, CorruptionError, "Restore a backup with `omega-persistence restore`."),
+    (apsw.TooBigError, InvalidDataError, None),
+    (apsw.NoFTS5Error, UnsupportedError, "This build of SQLite has no full-text search."),
+    (UnicodeDecodeError, CorruptionError, "A text in the file is not UTF-8; see check()."),
+    (UnicodeError, InvalidDataError, "Text must not hold lone surrogates."),
+    (OverflowError, InvalidDataError, "Whole numbers must fit 64 bits."),
+    (TypeError, InvalidDataError, None),
+)
+
+_BAD_DATA = frozenset(
+    (
+        apsw.SQLITE_CONSTRAINT_CHECK,
+        apsw.SQLITE_CONSTRAINT_NOTNULL,
+        apsw.SQLITE_CONSTRAINT_DATATYPE,
+    )
+)
+
+_CONNECTION_SPOILT = (
+    apsw.IOError,
+    apsw.FullError,
+    apsw.CorruptError,
+    apsw.NotADBError,
+    apsw.NoMemError,
+    apsw.CantOpenError,
+)
+
+_DAMAGE = (apsw.CorruptError, apsw.NotADBError, UnicodeDecodeError)
+
+
+def translate(error: Exception) -> StorageError:
+    """Our exception for one of the driver's; raise it ``from`` that one."""
+    if isinstance(error, apsw.ConstraintError):
+        # A refused NULL is how a child that would move shows itself (backends/table.py); which
+        # row stands in the way is for the collection to find out.
+        bad_data = error.extendedresult in _BAD_DATA
+        return (InvalidDataError if bad_data else ConflictError)(str(error))
+    for theirs, ours, hint in _FROM_DRIVER:
+        if isinstance(error, theirs):
+            return ours(str(error), hint=hint)
+    return BackendError(str(error))
+
+
+def spoils_connection(error: Exception) -> bool:
+    """Whether nothing may be written again through the connection that raised this.
+
+    After a failed read FTS5 keeps a wrong state in memory, and the next commit of that connection
+    would write a full-text index that contradicts the content.
+    """
+    return isinstance(error, _CONNECTION_SPOILT)
+
+
+def says_damage(error: Exception) -> bool:
+    """Whether the error claims that the file is damaged.
+
+    SQLite says so also when a disk fails to read, so look again before believing it.
+    """
+    return isinstance(error, _DAMAGE)

@@ -1,0 +1,33 @@
+"""Stores must not be used across a fork: both processes would believe they hold its locks."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+if TYPE_CHECKING:
+    from omega_persistence.backends.sqlite.backend import SQLiteBackend
+
+_open: WeakSet[SQLiteBackend] = WeakSet()
+
+
+def guard(backend: SQLiteBackend) -> None:
+    """Make a store refuse to work in children of this process."""
+    _open.add(backend)
+
+
+def _in_child() -> None:
+    backends = list(_open)
+    if not backends:
+        return
+    from ctypes import py_object, pythonapi  # noqa: PLC0415 - only in such a child
+
+    for backend in backends:
+        for connection in backend.abandon():
+            # Closing an inherited connection would delete the log that the parent is writing, so
+            # not even the interpreter's exit may: the object is made immortal.
+            pythonapi.Py_IncRef(py_object(connection))
+
+
+os.register_at_fork(after_in_child=_in_child)

@@ -1,0 +1,218 @@
+"""Recognising a file, creating a new one, and bringing an older one up to date."""
+
+from __future__ import annotations
+
+import os
+from enum import Enum
+from time import gmtime, strftime
+from typing import TYPE_CHECKING, LiteralString, cast
+
+from omega_persistence.backends import migrate
+from omega_persistence.backends.migrate import Migration
+from omega_persistence.errors import NotFoundError, SchemaError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from omega_persistence.backends import Session
+    from omega_persistence.backends.migrate import Step
+    from omega_persistence.backends.sqlite.session import SQLiteSession
+
+    Adopt = Callable[[Session, str], tuple[dict[str, int], dict[str, int]]]
+    """Moves the rows of the renamed tables of the Rust crate; returns (moved, quarantined)."""
+
+APPLICATION_ID = 0x4F6D5031
+"""Marks our files for people and for `file`: "OmP1"."""
+
+DIALECT = "sqlite"
+
+# The tables and columns that the Rust crate creates; user_version stays 0 there.
+REFERENCE_TABLES: dict[LiteralString, tuple[LiteralString, ...]] = {
+    "memories": (
+        *("id", "content", "tier", "importance", "embedding_blob"),
+        *("created_at", "last_accessed"),
+    ),
+    "skills": (
+        *("id", "name", "description", "trigger_pattern", "success_count"),
+        *("last_used", "created_at"),
+    ),
+    "architectures": (
+        *("id", "name", "paradigm", "substrate", "fitness_json", "lineage_json"),
+        "created_at",
+    ),
+    "intelligences": (
+        *("id", "name", "arch_id", "maturity", "capabilities_json", "memories_json"),
+        *("state_json", "created_at", "updated_at"),
+    ),
+    "vectors": ("id", "memory_id", "dimensions", "data_blob"),
+    "reflexion_episodes": (
+        *("id", "memory_id", "trigger", "context", "action", "outcome"),
+        "created_at",
+    ),
+    "causal_edges": ("id", "from_memory", "to_memory", "weight", "edge_type", "created_at"),
+}
+
+_RECORDS = """
+    CREATE TABLE schema_migrations (
+        version INTEGER PRIMARY KEY, name TEXT NOT NULL, digest TEXT NOT NULL
+    ) STRICT"""
+
+
+class Kind(Enum):
+    """What a file turned out to be."""
+
+    EMPTY = "empty"
+    OURS = "ours"
+    REFERENCE = "reference"
+
+
+def recognise(session: SQLiteSession) -> Kind:
+    """Tell what a file is, without changing it.
+
+    Raises:
+        SchemaError: it is another program's database.
+    """
+    ((application_id,),) = session.rows("PRAGMA application_id")
+    if application_id == APPLICATION_ID:
+        return Kind.OURS
+    ((user_version,),) = session.rows("PRAGMA user_version")
+    names = {name for (name,) in session.rows("SELECT name FROM sqlite_schema")}
+    if application_id == user_version == 0:
+        if not names:
+            return Kind.EMPTY
+        if names >= REFERENCE_TABLES.keys() and all(
+            _columns(session, table) == columns for table, columns in REFERENCE_TABLES.items()
+        ):
+            return Kind.REFERENCE
+    message = "the file is a database of another program, or of another version of the Rust crate"
+    raise SchemaError(message, hint="It was not touched. Give the store a file of its own.")
+
+
+def prepare(
+    session: SQLiteSession,
+    *,
+    kind: Kind,
+    create: bool,
+    may_migrate: bool,
+    adopt: Adopt,
+    back_up: Callable[[str], None],
+    path: str,
+    rehearse: bool = False,
+) -> Migration | None:
+    """Bring a file to the schema of this library; returns what was done, None if nothing.
+
+    Every step is one transaction together with its record; what the file is and which steps it
+    has are read again under the write lock, so that of several processes one does the work.
+
+    Raises:
+        NotFoundError: the file is empty and ``create`` is false.
+        SchemaError: it is newer, or older and ``may_migrate`` is false.
+    """
+    known = migrate.steps(DIALECT)
+    missing = known if kind is not Kind.OURS else migrate.pending(_recorded(session), known)
+    if not missing:
+        return None
+    if kind is Kind.EMPTY:
+        if not create:
+            message = f"{path} is empty, it holds no store"
+            raise NotFoundError(message, hint="Create one with `omega-persistence init`.")
+    elif not may_migrate:
+        older = "the file was written by the Rust crate" if kind is Kind.REFERENCE else "the file has an older schema"
+        raise SchemaError(older, hint=f"Run `omega-persistence migrate {path}`.")
+    session.begin("IMMEDIATE")
+    try:
+        kind = recognise(session)
+        missing = known if kind is not Kind.OURS else migrate.pending(_recorded(session), known)
+        report = None
+        if missing:
+            report = _apply(session, kind, missing, adopt, None if rehearse else back_up, path)
+        if rehearse:
+            session.rollback()
+        else:
+            session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+    return report
+
+
+def _apply(
+    session: SQLiteSession,
+    kind: Kind,
+    missing: tuple[Step, ...],
+    adopt: Adopt,
+    back_up: Callable[[str], None] | None,
+    path: str,
+) -> Migration | None:
+    from_version = missing[0].version - 1
+    backup = None
+    if kind is not Kind.EMPTY and back_up is not None:
+        # Through a second connection, which reads what is committed while this one has the lock.
+        backup = _backup_name(path, "reference" if kind is Kind.REFERENCE else f"v{from_version}")
+        back_up(backup)
+    if kind is Kind.REFERENCE:
+        _set_aside(session)
+    if kind is not Kind.OURS:
+        session.rows(_RECORDS)
+    for step in missing:
+        # The whole script at once: a trigger's body holds semicolons of its own.
+        session.connection.execute(step.sql)
+        session.rows(
+            "INSERT INTO schema_migrations (version, name, digest)"
+            " VALUES (:version, :name, :digest)",
+            version=step.version,
+            name=step.name,
+            digest=step.digest,
+        )
+    moved: dict[str, int] = {}
+    quarantined: dict[str, int] = {}
+    if kind is Kind.REFERENCE:
+        ((encoding,),) = session.rows("PRAGMA encoding")
+        moved, quarantined = adopt(session, encoding)
+        for table in reversed(REFERENCE_TABLES):
+            session.rows(cast("LiteralString", f"DROP TABLE {reference_name(table)}"))
+    session.connection.execute(
+        f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {missing[-1].version}"
+    )
+    if kind is Kind.EMPTY:
+        return None
+    return Migration(
+        from_version=from_version,
+        to_version=missing[-1].version,
+        steps=[step.name for step in missing],
+        backup=backup,
+        moved=moved,
+        quarantined=quarantined,
+    )
+
+
+def reference_name(table: LiteralString) -> LiteralString:
+    """What a table of the Rust crate is called while its rows are moved."""
+    return f"reference_{table}"
+
+
+def _set_aside(session: SQLiteSession) -> None:
+    """Rename the tables of the Rust crate and drop its indexes, which would keep their names."""
+    for table in REFERENCE_TABLES:
+        new_name = reference_name(table)
+        session.rows(cast("LiteralString", f"ALTER TABLE {table} RENAME TO {new_name}"))
+
+
+def _recorded(session: SQLiteSession) -> list[tuple[int, str]]:
+    rows = session.rows("SELECT version, digest FROM schema_migrations ORDER BY version")
+    return cast("list[tuple[int, str]]", rows)
+
+
+def _columns(session: SQLiteSession, table: LiteralString) -> tuple[str, ...]:
+    rows = session.rows("SELECT name FROM pragma_table_info(:table)", table=table)
+    return tuple(name for (name,) in rows)
+
+
+def _backup_name(path: str, version: str) -> str:
+    """A name beside the file that is not taken."""
+    name = f"{path}.{version}-{strftime('%Y%m%dT%H%M%SZ', gmtime())}.backup"
+    number = 1
+    while os.path.exists(name):
+        number += 1
+        name = f"{path}.{version}-{strftime('%Y%m%dT%H%M%SZ', gmtime())}-{number}.backup"
+    return name

@@ -1,0 +1,28 @@
+"""Full-text search over memories with FTS5."""
+
+from __future__ import annotations
+
+# Ranking sorts every memory that matches: that is what finding the best means. Snippets are made
+# for the best alone.
+MATCH = """
+    WITH best AS MATERIALIZED (
+        SELECT memories.seq AS seq, memories.id AS id, -bm25(memories_fts) AS score
+        FROM memories_fts
+        JOIN memories ON memories.seq = memories_fts.rowid
+        WHERE memories_fts MATCH :query
+          AND memories.namespace = :namespace
+          AND (memories.expires_at IS NULL OR memories.expires_at > :now)
+        ORDER BY score DESC, id
+        LIMIT :limit
+    )
+    SELECT best.id, best.score, snippet(memories_fts, 0, '**', '**', '…', 24)
+    FROM best CROSS JOIN memories_fts ON memories_fts.rowid = best.seq
+    WHERE memories_fts MATCH :query
+    ORDER BY best.score DESC, best.id
+"""
+
+
+def any_of(words: list[str]) -> str:
+    """An FTS5 query for any of the words, each a string: nothing in them is syntax."""
+    quoted = (word.replace('"', '""') for word in words)
+    return " OR ".join(f'"{word}"' for word in quoted)

@@ -1,0 +1,147 @@
+"""One SQLite connection as the rest of the library sees it."""
+
+from __future__ import annotations
+
+import re
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, LiteralString, cast
+
+from omega_persistence.backends.sqlite import search
+from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, spoils_connection, translate
+from omega_persistence.errors import StorageError, TransactionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    import apsw
+
+    from omega_persistence.backends import Row, Value
+
+
+class SQLiteSession:
+    """A connection with statements by name, whose errors are ours. One thread uses it at a time.
+
+    Attributes:
+        connection: The driver's, for what is not a statement of an entity.
+        now: What ``:now`` stands for, in Unix seconds.
+        spoilt: Whether nothing may be written through the connection any more.
+    """
+
+    among: LiteralString = "IN (SELECT value FROM json_each(:ids))"
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self.connection = connection
+        self.now = 0
+        self.spoilt = False
+        self._target: apsw.Connection | _LostTransaction = connection
+        self._in_transaction = False
+
+    def rows(self, sql: LiteralString, /, **params: Value) -> list[Row]:
+        """Every row of a query; all are fetched, so that no cursor stays open."""
+        params["now"] = self.now
+        try:
+            bind = _binders[sql]
+        except KeyError:
+            bind = _binders[sql] = _binder(sql)
+        values = bind(params)
+        try:
+            return self._target.execute(sql, values).fetchall()
+        except DRIVER_ERRORS as error:
+            return self._after_error(error, sql, values)
+
+    def row(self, sql: LiteralString, /, **params: Value) -> Row | None:
+        """The first row of a query, or None."""
+        found = self.rows(sql, **params)
+        return found[0] if found else None
+
+    def run(self, sql: LiteralString, /, **params: Value) -> int:
+        """Execute a statement; returns the number of rows that it changed itself."""
+        self.rows(sql, **params)
+        return self.connection.changes()
+
+    def run_many(self, sql: LiteralString, rows: Iterable[Row], /) -> None:
+        """Execute once per row; an error carries the position of its row."""
+        position = -1
+
+        def counted() -> Iterator[Row]:
+            nonlocal position
+            for position, row in enumerate(rows):  # noqa: B007 - read when the driver raises
+                yield row
+
+        try:
+            self._target.executemany(sql, counted())
+        except DRIVER_ERRORS as error:
+            ours = self.note(error)
+            ours.index = position
+            raise ours from error
+
+    def match(self, namespace: str, words: list[str], limit: int) -> list[tuple[str, float, str]]:
+        """Memories that hold any of the words, best first."""
+        query = search.any_of(words)
+        hits = self.rows(search.MATCH, query=query, namespace=namespace, limit=limit)
+        return cast("list[tuple[str, float, str]]", hits)
+
+    def begin(self, kind: LiteralString) -> None:
+        """Open a transaction: ``IMMEDIATE`` to write, ``DEFERRED`` to read."""
+        self.rows(f"BEGIN {kind}")
+        self._in_transaction = True
+
+    def commit(self) -> None:
+        """End the transaction; what it wrote is durable. On an error it is rolled back."""
+        try:
+            self.rows("COMMIT")
+        except BaseException:
+            self.rollback()
+            raise
+        self._in_transaction = False
+
+    def rollback(self) -> None:
+        """Undo the transaction, if SQLite has not done so by itself."""
+        self._in_transaction = False
+        self._target = self.connection
+        try:
+            # After some errors it is gone already, and ROLLBACK would hide the cause.
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+        except DRIVER_ERRORS:
+            self.spoilt = True  # closing the connection rolls back; the cause is on its way out
+
+    def _after_error(self, error: Exception, sql: str, values: tuple[Any, ...]) -> list[Row]:
+        raise self.note(error) from error
+
+    def note(self, error: Exception) -> StorageError:
+        """Our error for one of the driver's, after noting what that did to the connection."""
+        self.spoilt = self.spoilt or spoils_connection(error)
+        ours = translate(error)
+        if self._in_transaction and not self.connection.in_transaction:
+            # Else the rest of the caller's block would be committed statement by statement.
+            self._target = _LostTransaction(ours)
+        return ours
+
+
+class _LostTransaction:
+    """Stands in for the connection after SQLite has rolled back by itself."""
+
+    def __init__(self, cause: StorageError) -> None:
+        self._cause = cause
+
+    def execute(self, sql: str, values: object = ()) -> Any:
+        """Refuse."""
+        message = f"the transaction was rolled back after an error: {self._cause}"
+        raise TransactionError(message) from self._cause
+
+    executemany = execute
+
+
+_PARAMETER = re.compile(r":([a-z_]+)")
+
+# The statements are constants of this library, so this cannot grow without bound.
+_binders: dict[str, Callable[[Mapping[str, Any]], tuple[Any, ...]]] = {}
+
+
+def _binder(sql: str) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    """A function from named parameters to values in the order in which SQLite numbers them."""
+    names = tuple(dict.fromkeys(_PARAMETER.findall(sql)))
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda params: tuple(params[name] for name in names)

@@ -1,0 +1,133 @@
+"""The writer connection, and whose turn it is."""
+
+from __future__ import annotations
+
+from threading import Lock, get_ident
+from time import monotonic, time
+from typing import TYPE_CHECKING
+
+from omega_persistence.backends.sqlite.connection import Patience
+from omega_persistence.backends.sqlite.session import SQLiteSession
+from omega_persistence.errors import BusyError, TransactionError, UnsupportedError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    import apsw
+
+    from omega_persistence.backends.sqlite.connector import Connector
+
+
+class Writer:
+    """The one connection that writes. Threads take turns at it; other processes wait in SQLite."""
+
+    def __init__(self, connector: Connector) -> None:
+        self.patience = Patience(connector.busy_timeout)
+        self._connector = connector
+        self._session: SQLiteSession | None = None
+        self._turn = Lock()
+        self._holders: set[int] = set()
+
+    def use(self, connection: apsw.Connection) -> SQLiteSession:
+        """Make this the writer connection."""
+        self._session = SQLiteSession(connection)
+        return self._session
+
+    def begin(self) -> SQLiteSession:
+        """Wait for the turn and open a transaction; `end` must follow."""
+        self.refuse_holder()
+        if self._connector.read_only:
+            message = f"{self._connector.address} was opened read-only"
+            raise UnsupportedError(message, hint="Open it without read_only=True.")
+        # The caller's timeout covers both queues: the threads here and the other processes.
+        deadline = monotonic() + self._connector.busy_timeout
+        session = self.take_turn()
+        try:
+            self.patience.deadline = deadline
+            session.now = int(time())
+            session.begin("IMMEDIATE")
+        except BaseException:
+            self.end_turn()
+            raise
+        self.hold()
+        return session
+
+    def end(self, session: SQLiteSession, error: BaseException | None) -> None:
+        """Commit, or roll back after an error, and pass the turn on."""
+        try:
+            if error is None:
+                session.commit()
+            else:
+                session.rollback()
+        finally:
+            self.let_go()
+            self.end_turn()
+
+    def take_turn(self) -> SQLiteSession:
+        """Wait for the writer connection, outside any transaction; `end_turn` must follow."""
+        connector = self._connector
+        connector.refuse_closed()
+        if not self._turn.acquire(timeout=connector.busy_timeout):
+            message = f"another thread wrote for longer than {connector.busy_timeout} s"
+            raise BusyError(message, hint="Try again, or keep transactions short.")
+        try:
+            connector.refuse_closed()  # meanwhile
+            return self._session or self.use(connector.open("write", self.patience))
+        except BaseException:
+            self._turn.release()
+            raise
+
+    def end_turn(self) -> None:
+        """Pass the turn on; after an I/O error the next one gets a new connection."""
+        session = self._session
+        if session is not None and session.spoilt:
+            self._connector.close(session.connection)
+            self._session = None
+            if self._connector.in_memory:
+                self._connector.refusal = "an error took its only connection, and all it held"
+        self._turn.release()
+
+    def hold(self) -> None:
+        """Note that this thread has a transaction or snapshot open."""
+        self._holders.add(get_ident())
+
+    def let_go(self) -> None:
+        """Note that it has none any more."""
+        self._holders.discard(get_ident())
+
+    def refuse_holder(self) -> None:
+        """Raise if this thread has a transaction or snapshot open: it would wait for itself."""
+        if self._holders and get_ident() in self._holders:
+            message = "this thread has a transaction or snapshot open on the store"
+            raise TransactionError(message, hint="Use that one until its block ends.")
+
+    def close(self, refusal: str) -> None:
+        """Close the connection when the last transaction has ended, and refuse further ones."""
+        self.refuse_holder()
+        self.take_turn()
+        try:
+            self._connector.refusal = refusal
+            if self._session is not None:
+                self._connector.close(self._session.connection)
+                self._session = None
+        finally:
+            self._turn.release()
+
+
+class Writing:
+    """``with`` a write transaction."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    def __enter__(self) -> SQLiteSession:
+        self._session = self._writer.begin()
+        return self._session
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._writer.end(self._session, error)

@@ -1,0 +1,120 @@
+"""Statements of a table, derived once from the Struct whose fields are its columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, LiteralString, TypeVar, cast
+
+from msgspec import Struct
+from msgspec.structs import astuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from omega_persistence.backends import Row, Value
+
+T = TypeVar("T", bound=Struct)
+
+# A field name means the same in every table. Storing a record again keeps the greater of these ...
+GREATEST = frozenset(
+    ("success_count", "failure_count", "access_count", "evidence_count")
+    + ("last_used", "last_accessed", "updated_at")
+)
+# ... and the lesser of these; references to memories never change; every other field is replaced.
+LEAST = frozenset(("created_at",))
+
+
+class Table(Generic[T]):
+    """Ties a Struct to the table whose columns are its fields, after ``namespace``.
+
+    Attributes:
+        name: The table, which is also the name of the collection.
+        entity: The Struct.
+        references: Field -> the table whose ``id`` it must name.
+        unique: Fields that, besides ``id``, may not repeat within a namespace.
+        derived: Column -> function of the record, for columns that are not on the record.
+        visible: SQL that leaves out expired rows, or nothing.
+    """
+
+    def __init__(
+        self,
+        name: LiteralString,
+        entity: type[T],
+        *,
+        references: Mapping[str, LiteralString] | None = None,
+        unique: tuple[LiteralString, ...] = (),
+        derived: Mapping[LiteralString, Callable[[T], Value]] | None = None,
+    ) -> None:
+        # Field names come from our own source, never from callers, so they are as safe as text
+        # typed here.
+        fields = cast("tuple[LiteralString, ...]", entity.__struct_fields__)
+        self.name = name
+        self.entity = entity
+        self.fields = fields
+        self.references = dict(references or {})
+        self.unique = unique
+        self.derived = dict(derived or {})
+        self.expires = "expires_at" in fields
+        self.visible: LiteralString = (
+            "AND (expires_at IS NULL OR expires_at > :now)" if self.expires else ""
+        )
+        columns = ("namespace", *fields, *self.derived)
+        self.upsert: LiteralString = (
+            f"INSERT INTO {name} ({', '.join(columns)})"
+            f" VALUES ({', '.join(f':{column}' for column in columns)})"
+            f" ON CONFLICT (namespace, id) DO UPDATE SET"
+            f" {', '.join(self._merge(column) for column in columns[2:])}"
+        )
+        self.select: LiteralString = (
+            f"SELECT {', '.join(fields)} FROM {name} WHERE namespace = :namespace {self.visible}"
+        )
+        self.get: LiteralString = f"{self.select} AND id = :id"
+        self.page: LiteralString = f"{self.select} AND id > :after ORDER BY id LIMIT :limit"
+        self.delete: LiteralString = f"DELETE FROM {name} WHERE namespace = :namespace AND id = :id"
+        self.load = _loader(entity, fields)
+
+    @property
+    def count(self) -> LiteralString:
+        """How many rows of a namespace are visible, from indexes alone."""
+        rows: LiteralString = f"(SELECT count(*) FROM {self.name} WHERE namespace = :namespace)"
+        if not self.expires:
+            return f"SELECT {rows}"
+        return f"SELECT {rows} - ({self.count_expired})"
+
+    @property
+    def count_expired(self) -> LiteralString:
+        """How many rows of a namespace have expired and wait to be purged."""
+        return (
+            f"SELECT count(*) FROM {self.name}"
+            " WHERE namespace = :namespace AND expires_at <= :now"
+        )
+
+    def row(self, namespace: str, record: T) -> Row:
+        """The values of ``upsert``, in its order."""
+        if not self.derived:
+            return (namespace, *astuple(record))
+        return (namespace, *astuple(record), *(make(record) for make in self.derived.values()))
+
+    def _merge(self, column: LiteralString) -> LiteralString:
+        old, new = f"{self.name}.{column}", f"excluded.{column}"
+        if column in GREATEST:
+            # CASE and not max(), where NULL would win.
+            return f"{column} = CASE WHEN {old} IS NULL OR {new} > {old} THEN {new} ELSE {old} END"
+        if column in LEAST:
+            return f"{column} = CASE WHEN {new} < {old} THEN {new} ELSE {old} END"
+        if self.references.get(column) == "memories":
+            # A child never changes its memory: NULL is refused, and the collection says why.
+            return f"{column} = CASE WHEN {new} = {old} THEN {old} END"
+        return f"{column} = {new}"
+
+
+def _loader(entity: type[T], fields: tuple[str, ...]) -> Callable[[Row], T]:
+    """Make a record of a row: ``entity(id=row[0], ...)``, spelt out once as source.
+
+    Like ``collections.namedtuple``, since a loop over the names takes four times as long. Only
+    names of our own fields are evaluated.
+    """
+    arguments = ", ".join(f"{field}=row[{place}]" for place, field in enumerate(fields))
+    source = f"lambda row: entity({arguments})"
+    return cast("Callable[[Row], T]", eval(source, {"entity": entity}))  # noqa: S307
+
+

@@ -1,0 +1,279 @@
+"""What every collection does: put, get, delete, count and scan records by id."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, LiteralString
+
+import msgspec
+
+from omega_persistence.entities.record import R, check_text, checked
+from omega_persistence.errors import (
+    ConflictError,
+    InvalidDataError,
+    NotFoundError,
+    StorageError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from omega_persistence.backends import Scope, Session, Value
+    from omega_persistence.backends.table import Table
+
+ALL = 2**62
+"""A limit above every count; SQL has no portable word for "no limit"."""
+
+PAGE = 1000
+"""Rows read at a time when a collection is iterated."""
+
+
+class Collection(Generic[R]):
+    """Records of one type in one namespace, keyed by ``id``.
+
+    Each method is one transaction of its own on a store, and part of the surrounding one on a
+    transaction or snapshot.
+    """
+
+    table: ClassVar[Table[Any]]
+
+    def __init__(self, scope: Scope, namespace: str) -> None:
+        self._scope = scope
+        self._namespace = namespace
+
+    def put(self, record: R) -> None:
+        """Store a record; one with the same id is updated in place and keeps its children.
+
+        Counters and last uses keep the greater value, ``created_at`` the lesser; for every other
+        field the new record is the truth.
+
+        Raises:
+            InvalidDataError: a field breaks a rule; nothing reached the file.
+            ConflictError: a parent is missing, a unique name belongs to another record, or a
+                child would move to another memory.
+        """
+        plain = checked(record, self.table.entity)
+        with self._scope.write() as session:
+            self.write(session, [plain])
+
+    def put_many(self, records: Iterable[R]) -> int:
+        """Put all of them in one transaction, or none; returns how many.
+
+        Every record is checked before the first is written, so all are held in memory. Errors
+        carry the position in ``records`` as ``index``, from 0.
+        """
+        entity = self.table.entity
+        plain = [checked(record, entity, index) for index, record in enumerate(records)]
+        if plain:
+            with self._scope.atomic() as session:
+                self.write(session, plain)
+        return len(plain)
+
+    def get(self, id: str) -> R:
+        """The record with this id.
+
+        Raises:
+            NotFoundError: there is none, or it has expired.
+        """
+        with self._scope.read() as session:
+            row = session.row(self.table.get, namespace=self._namespace, id=id)
+        if row is None:
+            raise self._missing(id)
+        return self.table.load(row)
+
+    def get_many(self, ids: Iterable[str]) -> list[R]:
+        """Those of the ids that exist, in the order asked; a repeated id is repeated."""
+        wanted = list(ids)
+        with self._scope.read() as session:
+            return self._get_among(session, wanted)
+
+    def delete(self, id: str) -> bool:
+        """Delete a record and what hangs on it; returns whether there was one.
+
+        Raises:
+            ConflictError: others depend on it that must not go with it.
+        """
+        with self._scope.write() as session:
+            return self._delete(session, id)
+
+    def delete_many(self, ids: Iterable[str]) -> int:
+        """Delete all of these in one transaction, or none; returns how many there were."""
+        unwanted = list(dict.fromkeys(ids))
+        with self._scope.atomic() as session:
+            return sum(self._delete(session, id) for id in unwanted)
+
+    def count(self) -> int:
+        """How many records there are; linear in their number, from an index alone."""
+        with self._scope.read() as session:
+            return self._count(session)
+
+    def scan(self, *, after: str = "", limit: int | None = 100) -> list[R]:
+        """Records in the order of their ids, from the first id greater than ``after``.
+
+        Page through a collection by giving the last id seen: records that are there throughout
+        are seen exactly once.
+        """
+        return self._select(" AND id > :after ORDER BY id LIMIT :limit", limit, after=after)
+
+    def __iter__(self) -> Iterator[R]:
+        """Every record in the order of ids, read in pages: memory stays constant.
+
+        Each page is a snapshot of its own, and no cursor stays open in between.
+        """
+        after = ""
+        while True:
+            page = self.scan(after=after, limit=PAGE)
+            yield from page
+            if len(page) < PAGE:
+                return
+            after = page[-1].id
+
+    def _select(self, clause: LiteralString, limit: int | None, /, **params: Value) -> list[R]:
+        table = self.table
+        with self._scope.read() as session:
+            rows = session.rows(
+                table.select + clause,
+                namespace=self._namespace,
+                limit=checked_limit(limit),
+                **params,
+            )
+        return list(map(table.load, rows))
+
+    def _get_among(self, session: Session, ids: Sequence[str]) -> list[R]:
+        rows = session.rows(
+            f"{self.table.select} AND id {session.among}",
+            namespace=self._namespace,
+            ids=_json_array(ids),
+        )
+        found = {row[0]: row for row in rows}
+        return [self.table.load(found[id]) for id in ids if id in found]
+
+    def _count(self, session: Session) -> int:
+        row = session.row(self.table.count, namespace=self._namespace)
+        return row[0] if row else 0
+
+    def write(self, session: Session, records: Sequence[R]) -> None:
+        """Write checked records; the first that is refused is explained."""
+        self._admit(session, records)
+        table, namespace = self.table, self._namespace
+        try:
+            session.run_many(table.upsert, [table.row(namespace, record) for record in records])
+        except (ConflictError, InvalidDataError) as error:
+            index = error.index or 0
+            raise self._explain(
+                session, records[index], index if len(records) > 1 else None, error
+            ) from error
+
+    def _admit(self, session: Session, records: Sequence[R]) -> None:
+        """Refuse what no constraint of the schema can: overridden where there is such a rule."""
+
+    def _explain(
+        self, session: Session, record: R, index: int | None, error: StorageError
+    ) -> StorageError:
+        """Say which row stands in the way of a record that the schema refused."""
+        table, namespace = self.table, self._namespace
+        for field, parents in table.references.items():
+            parent = getattr(record, field)
+            if parents == "memories":
+                row = session.row(
+                    f"SELECT {field} FROM {table.name} WHERE namespace = :namespace AND id = :id",
+                    namespace=namespace,
+                    id=record.id,
+                )
+                if row is not None and row[0] != parent:
+                    message = (
+                        f"{table.entity.__name__} {record.id!r} belongs to memory {row[0]!r} ({field}) and"
+                        f" cannot move to {parent!r}"
+                    )
+                    hint = "Store it under another id, or delete it first."
+                    return self._conflict(message, hint, record, index, field)
+            if not session.row(
+                f"SELECT 1 FROM {parents} WHERE namespace = :namespace AND id = :id",
+                namespace=namespace,
+                id=parent,
+            ):
+                message = f"{table.entity.__name__} {record.id!r}: {field} names {parent!r}, which is not in {parents}"
+                hint = f"Store {parent!r} in {parents} first."
+                return self._conflict(message, hint, record, index, field)
+        for field in table.unique:
+            row = session.row(
+                f"SELECT id FROM {table.name} WHERE namespace = :namespace AND {field} = :value",
+                namespace=namespace,
+                value=getattr(record, field),
+            )
+            if row is not None and row[0] != record.id:
+                message = (
+                    f"{table.entity.__name__} {record.id!r}: {field} {getattr(record, field)!r} belongs to"
+                    f" {row[0]!r}"
+                )
+                return self._conflict(message, "Choose another.", record, index, field)
+        error.kind, error.id, error.index = table.entity.__name__, record.id, index
+        return error
+
+    def _conflict(
+        self, message: str, hint: str, record: R, index: int | None, field: str
+    ) -> ConflictError:
+        return ConflictError(
+            message, hint=hint, kind=self.table.entity.__name__, id=record.id, field=field, index=index
+        )
+
+    def _delete(self, session: Session, id: str) -> bool:
+        return session.run(self.table.delete, namespace=self._namespace, id=id) > 0
+
+    def _update(self, sql: LiteralString, id: str, /, **params: Value) -> None:
+        with self._scope.write() as session:
+            if not session.run(sql, namespace=self._namespace, id=id, **params):
+                raise self._missing(id)
+
+    def _missing(self, id: str) -> NotFoundError:
+        message = f"no {self.table.entity.__name__} has the id {id!r:.80} in namespace {self._namespace!r}"
+        return NotFoundError(message, kind=self.table.entity.__name__, id=id)
+
+
+class Children(Collection[R]):
+    """Records that belong to memories: an expired memory takes no new ones."""
+
+    def _admit(self, session: Session, records: Sequence[R]) -> None:
+        fields = [f for f, parents in self.table.references.items() if parents == "memories"]
+        expired = session.rows(
+            _EXPIRED_AMONG + session.among,
+            namespace=self._namespace,
+            ids=_json_array({getattr(record, field) for record in records for field in fields}),
+        )
+        if not expired:
+            return
+        gone = {id for (id,) in expired}
+        known = {record.id for record in self._get_among(session, [r.id for r in records])}
+        for index, record in enumerate(records):
+            for field in fields:
+                if getattr(record, field) in gone and record.id not in known:
+                    message = (
+                        f"{self.table.entity.__name__} {record.id!r}: {field} names {getattr(record, field)!r},"
+                        " which is not in memories any more: it has expired"
+                    )
+                    hint = "Put the memory again with a later expires_at, or with none."
+                    raise self._conflict(
+                        message, hint, record, index if len(records) > 1 else None, field
+                    )
+
+
+_EXPIRED_AMONG = """
+    SELECT id FROM memories
+    WHERE namespace = :namespace AND expires_at <= :now AND id """
+
+
+def checked_limit(limit: int | None) -> int:
+    """A limit as SQL takes it; None means all."""
+    if limit is None:
+        return ALL
+    if type(limit) is not int or limit < 0:
+        message = f"limit must be a whole number from 0, or None for all: {limit!r}"
+        raise InvalidDataError(message, field="limit")
+    return limit
+
+
+def _json_array(ids: Iterable[str]) -> str:
+    try:
+        return msgspec.json.encode(list(ids)).decode()
+    except (TypeError, UnicodeEncodeError) as error:
+        message = f"ids must be text without lone surrogates: {error}"
+        raise InvalidDataError(message, field="id") from error

@@ -1,0 +1,240 @@
+"""Memories: what the agent remembers, in twelve tiers."""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import Meta, Struct, field
+from msgspec.structs import force_setattr
+
+from omega_persistence.backends.table import Table
+from omega_persistence.entities.base import Collection, checked_limit
+from omega_persistence.entities.record import (
+    Count,
+    Expiry,
+    Id,
+    OptionalJSONText,
+    Record,
+    Time,
+    Unit,
+    decode_json,
+    new_id,
+    now,
+)
+
+if TYPE_CHECKING:
+    from omega_persistence.backends import Session
+
+
+class Tier(IntEnum):
+    """How long-lived and how general a memory is, from the moment to the whole."""
+
+    INSTANT = 1
+    SESSION = 2
+    EPISODIC = 3
+    SEMANTIC = 4
+    COLLECTIVE = 5
+    EVOLUTIONARY = 6
+    ARCHITECTURAL = 7
+    SUBSTRATE = 8
+    CIVILIZATIONAL = 9
+    TEMPORAL = 10
+    PHYSICAL = 11
+    OMEGA = 12
+
+
+class StoredMemory(Record, frozen=True, kw_only=True, gc=False):
+    """One remembered thing.
+
+    Attributes:
+        id: Unique in its namespace; a time-ordered UUID by default.
+        content: The text. It is what full-text search looks through.
+        tier: 1 to 12, see `Tier`.
+        importance: 0 to 1.
+        embedding_blob: Opaque bytes of the caller's; kept, never looked into.
+        created_at: Unix seconds; now by default.
+        last_accessed: Unix seconds; now by default.
+        session: The conversation or task it belongs to.
+        keywords: More words to be found by: speaker, tags, the date in words.
+        metadata_json: A JSON object; give it as text or as a dict, read it as ``metadata``.
+        expires_at: Unix seconds from which on no read sees it; None for never.
+        access_count: How often it was touched.
+    """
+
+    json_shapes = {"metadata_json": (dict, type(None))}
+
+    id: Id = field(default_factory=new_id)
+    content: str
+    tier: Annotated[int, Meta(ge=1, le=12)]
+    importance: Unit
+    embedding_blob: bytes | None = None
+    created_at: Time = field(default_factory=now)
+    last_accessed: Time = field(default_factory=now)
+    session: Annotated[str, Meta(min_length=1)] | None = None
+    keywords: str = ""
+    metadata_json: OptionalJSONText = None
+    expires_at: Expiry | None = None
+    access_count: Count = 0
+
+    def __post_init__(self) -> None:
+        """Hold plain values: the int of a `Tier`, the JSON text of a dict."""
+        # Spelt out, since this runs for every row that is read.
+        if self.metadata_json is not None and type(self.metadata_json) is not str:
+            super().__post_init__()
+        if type(self.tier) is Tier:
+            force_setattr(self, "tier", int(self.tier))
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """``metadata_json`` decoded; empty when there is none."""
+        return decode_json(self.metadata_json)
+
+
+class SearchHit(Struct, frozen=True):
+    """A memory found by its words.
+
+    The score is BM25, higher is better, and compares within one answer only. The snippet is the
+    part of the content where the words stand, each between ``**``.
+    """
+
+    memory: StoredMemory
+    score: float
+    snippet: str
+
+
+_BY_TIER = """
+    AND tier = :tier
+    ORDER BY importance DESC, id
+    LIMIT :limit"""
+
+_BY_SESSION = """
+    AND session = :session
+    ORDER BY created_at, id
+    LIMIT :limit"""
+
+_BY_IMPORTANCE = """
+    AND importance >= :at_least
+    ORDER BY importance DESC, id
+    LIMIT :limit"""
+
+_BY_CREATED_AT = """
+    AND created_at < :before
+    ORDER BY created_at, id
+    LIMIT :limit"""
+
+_BY_LAST_ACCESSED = """
+    AND last_accessed < :before
+    ORDER BY last_accessed, id
+    LIMIT :limit"""
+
+_TOUCH = """
+    UPDATE memories
+    SET last_accessed = CASE WHEN :at > last_accessed THEN :at ELSE last_accessed END,
+        access_count = access_count + CASE WHEN access_count < 9223372036854775807 THEN 1 ELSE 0 END
+    WHERE namespace = :namespace AND id = :id AND (expires_at IS NULL OR expires_at > :now)
+"""
+
+_EXPIRED = """
+    WHERE namespace = :namespace AND expires_at <= :now
+    ORDER BY expires_at, id
+    LIMIT :limit"""
+
+_PURGE_EXPIRED = "DELETE FROM memories WHERE namespace = :namespace AND expires_at <= :now"
+
+_PER_TIER = """
+    SELECT tier, count(*) FROM memories WHERE namespace = :namespace GROUP BY tier"""
+
+_EXPIRED_PER_TIER = """
+    SELECT tier, count(*) FROM memories
+    WHERE namespace = :namespace AND expires_at <= :now
+    GROUP BY tier"""  # sorts the few expired rows
+
+MAX_WORDS = 64
+"""A query uses its first 64 different words: each costs a pass over its index entries."""
+
+_WORD = re.compile(r"\w+")
+
+
+class Memories(Collection[StoredMemory]):
+    """The memories of a namespace. An expired memory is invisible to every method but two."""
+
+    table = Table("memories", StoredMemory)
+
+    def by_tier(self, tier: int, *, limit: int | None = 100) -> list[StoredMemory]:
+        """Memories of a tier, most important first, ties by id."""
+        return self._select(_BY_TIER, limit, tier=tier)
+
+    def by_session(self, session: str, *, limit: int | None = 100) -> list[StoredMemory]:
+        """Memories of a conversation or task, oldest first, ties by id."""
+        return self._select(_BY_SESSION, limit, session=session)
+
+    def by_importance(self, at_least: float, *, limit: int | None = 100) -> list[StoredMemory]:
+        """Memories of at least this importance, most important first, ties by id."""
+        return self._select(_BY_IMPORTANCE, limit, at_least=at_least)
+
+    def by_created_at(self, *, before: int, limit: int | None = 100) -> list[StoredMemory]:
+        """Memories made before a Unix time, oldest first, ties by id."""
+        return self._select(_BY_CREATED_AT, limit, before=before)
+
+    def by_last_accessed(self, *, before: int, limit: int | None = 100) -> list[StoredMemory]:
+        """Memories not accessed since before a Unix time, longest ago first, ties by id."""
+        return self._select(_BY_LAST_ACCESSED, limit, before=before)
+
+    def search(self, text: str, *, limit: int = 10) -> list[SearchHit]:
+        """Memories that hold any word of a text, best first, ties by id.
+
+        Any text is a query, never syntax: its first 64 different words are looked for in content
+        and keywords, without regard to case or accents, and rarer words weigh more (BM25). Reads
+        one snapshot. Cost: every memory that holds one of the words is ranked.
+        """
+        words = list(dict.fromkeys(_WORD.findall(text.casefold())))[:MAX_WORDS]
+        if not words:
+            return []
+        with self._scope.snapshot() as session:
+            hits = session.match(self._namespace, words, checked_limit(limit))
+            memories = self._get_among(session, [id for id, _, _ in hits])
+        return [
+            SearchHit(memory, score, snippet)
+            for memory, (_, score, snippet) in zip(memories, hits, strict=True)
+        ]
+
+    def touch(self, id: str, at: int | None = None) -> None:
+        """Record an access at a Unix time, now by default; an earlier one than known only counts.
+
+        Raises:
+            NotFoundError: there is no such memory.
+        """
+        self._update(_TOUCH, id, at=now() if at is None else at)
+
+    def expired(self, *, limit: int | None = 100) -> list[StoredMemory]:
+        """Memories that have expired and wait to be purged, longest ago first."""
+        columns = self.table.select.partition(" WHERE ")[0]
+        with self._scope.read() as session:
+            rows = session.rows(
+                columns + _EXPIRED, namespace=self._namespace, limit=checked_limit(limit)
+            )
+        return list(map(self.table.load, rows))
+
+    def purge_expired(self) -> int:
+        """Delete the expired memories and what hangs on them; returns how many memories."""
+        with self._scope.write() as session:
+            return session.run(_PURGE_EXPIRED, namespace=self._namespace)
+
+    def count_expired(self) -> int:
+        """How many memories have expired and wait to be purged."""
+        with self._scope.read() as session:
+            row = session.row(self.table.count_expired, namespace=self._namespace)
+        return row[0] if row else 0
+
+    def per_tier(self) -> dict[int, int]:
+        """How many memories each tier holds; tiers without any are left out."""
+        with self._scope.snapshot() as session:
+            return self._per_tier(session)
+
+    def _per_tier(self, session: Session) -> dict[int, int]:
+        counts = dict(session.rows(_PER_TIER, namespace=self._namespace))
+        for tier, expired in session.rows(_EXPIRED_PER_TIER, namespace=self._namespace):
+            counts[tier] -= expired
+        return {tier: count for tier, count in counts.items() if count}

@@ -1,0 +1,121 @@
+"""Quarantine: rows of an older program that break the rules, kept whole and out of the way."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, LiteralString
+
+import msgspec
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from omega_persistence.backends import Session, Value
+
+RawRow = dict[str, tuple[str, bytes]]
+"""Column -> (storage class, bytes): what stood in the file, also where it is not valid text.
+
+Whole numbers are 8 bytes, little-endian; reals are IEEE doubles, little-endian; text is in UTF-8,
+or in the encoding named after ``text/``.
+"""
+
+
+class QuarantinedRow(Struct, frozen=True, kw_only=True):
+    """One row that could not become a record.
+
+    Attributes:
+        number: Names the row to `OmegaStore.delete_quarantined`.
+        table: The table it was in.
+        id: Its id, if that was text.
+        row: Its columns as Python values; text that cannot be decoded is bytes.
+        raw: Its columns as they stood in the file.
+        reason: The rule it breaks, or the parent it lacks.
+    """
+
+    number: int
+    table: str
+    id: str | None
+    row: dict[str, str | int | float | bytes | None]
+    raw: RawRow
+    reason: str
+
+
+_ADD = """
+    INSERT INTO quarantine (source, row_json, reason) VALUES (:source, :row_json, :reason)
+"""
+
+_LIST = """
+    SELECT seq, source, row_json, reason FROM quarantine WHERE seq > :after
+    ORDER BY seq LIMIT :limit
+"""
+
+_COUNT = "SELECT count(*) FROM quarantine"
+
+_DELETE: LiteralString = "DELETE FROM quarantine WHERE seq = :number"
+
+
+def add(session: Session, table: str, raw: RawRow, reason: str) -> None:
+    """Keep a row."""
+    row_json = msgspec.json.encode(raw).decode()
+    session.run(_ADD, source=table, row_json=row_json, reason=reason)
+
+
+def rows_after(session: Session, number: int, limit: int) -> list[QuarantinedRow]:
+    """The rows after a number, in the order in which they were found."""
+    return [
+        _load(seq, table, msgspec.json.decode(row_json, type=RawRow), reason)
+        for seq, table, row_json, reason in session.rows(_LIST, after=number, limit=limit)
+    ]
+
+
+def count(session: Session) -> int:
+    """How many rows are in quarantine."""
+    row = session.row(_COUNT)
+    return row[0] if row else 0
+
+
+def delete(session: Session, numbers: Iterable[int]) -> int:
+    """Forget rows; returns how many there were."""
+    return sum(session.run(_DELETE, number=number) for number in numbers)
+
+
+def raw_row(row: Mapping[str, tuple[str, Value]]) -> RawRow:
+    """A row for `add`, of column -> (storage class, value); text is given as bytes."""
+    return {column: (kind, _pack(kind, value)) for column, (kind, value) in row.items()}
+
+
+def _load(number: int, table: str, raw: RawRow, reason: str) -> QuarantinedRow:
+    row = {column: _unpack(kind, value) for column, (kind, value) in raw.items()}
+    identity = row.get("id")
+    return QuarantinedRow(
+        number=number,
+        table=table,
+        id=identity if isinstance(identity, str) else None,
+        row=row,
+        raw=raw,
+        reason=reason,
+    )
+
+
+def _pack(kind: str, value: Value) -> bytes:
+    if kind == "integer":
+        return struct.pack("<q", value)
+    if kind == "real":
+        return struct.pack("<d", value)
+    return value if isinstance(value, bytes) else b""
+
+
+def _unpack(kind: str, value: bytes) -> str | int | float | bytes | None:
+    if kind == "null":
+        return None
+    if kind == "integer":
+        return int(struct.unpack("<q", value)[0])
+    if kind == "real":
+        return float(struct.unpack("<d", value)[0])
+    if kind.startswith("text"):
+        try:
+            return value.decode(kind.partition("/")[2] or "utf-8")
+        except UnicodeDecodeError:
+            return value
+    return value

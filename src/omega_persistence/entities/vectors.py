@@ -1,0 +1,151 @@
+"""Vectors: embeddings of memories, in the space of the model that made them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta, field
+
+from omega_persistence.backends.table import Table
+from omega_persistence.entities.base import Children
+from omega_persistence.entities.record import MAX_BYTES, Id, Record, finite_floats, new_id
+from omega_persistence.errors import InvalidDataError, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+    from omega_persistence.backends import Session
+
+
+class StoredVector(Record, frozen=True, kw_only=True, gc=False):
+    """One embedding.
+
+    Attributes:
+        id: Unique in its namespace; a time-ordered UUID by default.
+        memory_id: The memory it embeds, which must be stored and never changes.
+        dimensions: How many numbers, from 1.
+        data_blob: The numbers as float32, little-endian, ``4 * dimensions`` bytes, all finite.
+        space: The name of the embedding model. A named space has one number of dimensions; the
+            unnamed one, ``""``, may hold any.
+    """
+
+    id: Id = field(default_factory=new_id)
+    memory_id: Id
+    dimensions: Annotated[int, Meta(ge=1, le=MAX_BYTES // 4)]
+    data_blob: bytes
+    space: str = ""
+
+    @classmethod
+    def from_array(
+        cls, memory_id: str, array: ArrayLike, *, space: str = "", id: str | None = None
+    ) -> StoredVector:
+        """The vector of a one-dimensional numpy array or sequence of numbers.
+
+        Raises:
+            InvalidDataError: the array has another shape, is empty, or holds other than numbers
+                that are finite as float32.
+        """
+        import numpy as np  # noqa: PLC0415 - not every process has vectors
+
+        try:
+            with np.errstate(over="ignore"):
+                numbers = np.asarray(array).astype("<f4")
+        except (TypeError, ValueError) as error:
+            message = f"a vector is made of numbers: {error}"
+            raise InvalidDataError(message, field="array") from error
+        if numbers.ndim != 1 or not numbers.size or not np.isfinite(numbers).all():
+            message = (
+                "a vector is one row of numbers, all finite as float32; this array has the shape"
+                f" {numbers.shape}"
+            )
+            raise InvalidDataError(message, field="array")
+        return cls(
+            id=new_id() if id is None else id,
+            memory_id=memory_id,
+            dimensions=numbers.size,
+            data_blob=numbers.tobytes(),
+            space=space,
+        )
+
+    @property
+    def array(self) -> NDArray[np.float32]:
+        """The numbers, read-only, without a copy."""
+        import numpy as np  # noqa: PLC0415 - not every process has vectors
+
+        return np.frombuffer(self.data_blob, dtype="<f4")
+
+    def broken_rule(self) -> tuple[str, str] | None:
+        """The blob must fit the dimensions and hold finite numbers."""
+        if len(self.data_blob) != 4 * self.dimensions:
+            wanted = 4 * self.dimensions
+            return "data_blob", f"has {len(self.data_blob)} bytes, not 4 * dimensions = {wanted}"
+        if not finite_floats(self.data_blob):
+            return "data_blob", "holds NaN or infinity"
+        return None
+
+
+_BY_MEMORY = """
+    AND memory_id = :memory_id
+    ORDER BY id
+    LIMIT :limit"""
+
+# Two seeks in the index; with <> the whole space would be walked.
+_OTHER_DIMENSIONS = """
+    SELECT dimensions, id FROM vectors
+    WHERE namespace = :namespace AND space = :space
+      AND (dimensions < :dimensions OR dimensions > :dimensions)
+    LIMIT 2
+"""
+
+
+class Vectors(Children[StoredVector]):
+    """The vectors of a namespace."""
+
+    table = Table("vectors", StoredVector, references={"memory_id": "memories"})
+
+    def by_memory(self, memory_id: str, *, limit: int | None = 100) -> list[StoredVector]:
+        """The vectors of a memory in the order of their ids."""
+        return self._select(_BY_MEMORY, limit, memory_id=memory_id)
+
+    def first_by_memory(self, memory_id: str) -> StoredVector:
+        """The vector of a memory with the smallest id.
+
+        Raises:
+            NotFoundError: the memory has none.
+        """
+        found = self.by_memory(memory_id, limit=1)
+        if not found:
+            message = f"memory {memory_id!r:.80} has no vector in namespace {self._namespace!r}"
+            raise NotFoundError(message, kind="StoredVector", field="memory_id")
+        return found[0]
+
+    def _admit(self, session: Session, records: Sequence[StoredVector]) -> None:
+        super()._admit(session, records)
+        spaces: dict[str, int] = {}
+        for index, vector in enumerate(records):
+            if not vector.space or spaces.get(vector.space) == vector.dimensions:
+                continue
+            known = spaces.setdefault(vector.space, vector.dimensions)
+            if known == vector.dimensions:
+                # A vector that is stored again may bring its space a new length if it is alone.
+                rows = session.rows(
+                    _OTHER_DIMENSIONS,
+                    namespace=self._namespace,
+                    space=vector.space,
+                    dimensions=vector.dimensions,
+                )
+                known = next((other for other, id in rows if id != vector.id), known)
+            if known != vector.dimensions:
+                message = (
+                    f"StoredVector {vector.id!r}: space {vector.space!r} holds vectors of {known}"
+                    f" dimensions, not {vector.dimensions}"
+                )
+                hint = "Give each embedding model a space of its own."
+                raise self._conflict(
+                    message, hint, vector, index if len(records) > 1 else None, "space"
+                )
+
+

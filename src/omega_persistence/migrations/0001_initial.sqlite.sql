@@ -1,0 +1,194 @@
+-- The seven tables of an agent's mind. `namespace` comes first in every key, so that the same
+-- statements shard by namespace on a server. CHECKs repeat what the library validates: no other
+-- program can put in what it refuses.
+
+CREATE TABLE memories (
+    seq INTEGER PRIMARY KEY,  -- order of arrival; the full-text index points at it
+    namespace TEXT NOT NULL CHECK (namespace <> ''),
+    id TEXT NOT NULL CHECK (id <> ''),
+    content TEXT NOT NULL,
+    tier INTEGER NOT NULL CHECK (tier BETWEEN 1 AND 12),
+    importance REAL NOT NULL CHECK (importance BETWEEN 0.0 AND 1.0),
+    embedding_blob BLOB,
+    created_at INTEGER NOT NULL,
+    last_accessed INTEGER NOT NULL,
+    session TEXT CHECK (session <> ''),
+    keywords TEXT NOT NULL,
+    metadata_json TEXT CHECK (
+        CASE WHEN json_valid(metadata_json) THEN json_type(metadata_json) = 'object'
+        ELSE metadata_json IS NULL END),
+    expires_at INTEGER CHECK (expires_at >= 0),
+    access_count INTEGER NOT NULL CHECK (access_count >= 0),
+    UNIQUE (namespace, id)
+) STRICT;
+
+CREATE INDEX memories_by_tier ON memories (namespace, tier, importance DESC, id);
+CREATE INDEX memories_by_importance ON memories (namespace, importance DESC, id);
+CREATE INDEX memories_by_created_at ON memories (namespace, created_at, id);
+CREATE INDEX memories_by_last_accessed ON memories (namespace, last_accessed, id);
+CREATE INDEX memories_by_session ON memories (namespace, session, created_at, id)
+    WHERE session IS NOT NULL;
+CREATE INDEX memories_by_expires_at ON memories (namespace, expires_at, id)
+    WHERE expires_at IS NOT NULL;
+
+-- Words of a memory. The text stays in `memories`; triggers keep both in step, so that a put need
+-- not know that search exists and search can never disagree with the table.
+CREATE VIRTUAL TABLE memories_fts USING fts5 (
+    content, keywords,
+    content = 'memories', content_rowid = 'seq', tokenize = 'unicode61 remove_diacritics 2'
+);
+
+CREATE TRIGGER memories_fts_insert AFTER INSERT ON memories BEGIN
+    INSERT INTO memories_fts (rowid, content, keywords)
+    VALUES (new.seq, new.content, new.keywords);
+END;
+
+CREATE TRIGGER memories_fts_delete AFTER DELETE ON memories BEGIN
+    INSERT INTO memories_fts (memories_fts, rowid, content, keywords)
+    VALUES ('delete', old.seq, old.content, old.keywords);
+END;
+
+-- `put` writes every column; only words that changed are indexed again.
+CREATE TRIGGER memories_fts_update AFTER UPDATE ON memories
+WHEN old.seq <> new.seq OR old.content <> new.content OR old.keywords <> new.keywords BEGIN
+    INSERT INTO memories_fts (memories_fts, rowid, content, keywords)
+    VALUES ('delete', old.seq, old.content, old.keywords);
+    INSERT INTO memories_fts (rowid, content, keywords)
+    VALUES (new.seq, new.content, new.keywords);
+END;
+
+CREATE TABLE skills (
+    namespace TEXT NOT NULL CHECK (namespace <> ''),
+    id TEXT NOT NULL CHECK (id <> ''),
+    name TEXT NOT NULL CHECK (name <> ''),
+    description TEXT NOT NULL,
+    trigger_pattern TEXT NOT NULL,
+    success_count INTEGER NOT NULL CHECK (success_count >= 0),
+    last_used INTEGER,
+    created_at INTEGER NOT NULL,
+    failure_count INTEGER NOT NULL CHECK (failure_count >= 0),
+    metadata_json TEXT CHECK (
+        CASE WHEN json_valid(metadata_json) THEN json_type(metadata_json) = 'object'
+        ELSE metadata_json IS NULL END),
+    trigger_folded TEXT NOT NULL,  -- case-folded by the library: lower() here knows ASCII only
+    PRIMARY KEY (namespace, id),
+    UNIQUE (namespace, name)
+) STRICT;
+
+CREATE INDEX skills_by_success_count ON skills (namespace, success_count DESC, id);
+
+CREATE TABLE architectures (
+    namespace TEXT NOT NULL CHECK (namespace <> ''),
+    id TEXT NOT NULL CHECK (id <> ''),
+    name TEXT NOT NULL CHECK (name <> ''),
+    paradigm TEXT NOT NULL,
+    substrate TEXT NOT NULL,
+    fitness_json TEXT NOT NULL CHECK (
+        CASE WHEN json_valid(fitness_json) THEN json_type(fitness_json) = 'object' ELSE 0 END),
+    lineage_json TEXT NOT NULL CHECK (
+        CASE WHEN json_valid(lineage_json) THEN json_type(lineage_json) = 'object' ELSE 0 END),
+    created_at INTEGER NOT NULL,
+    metadata_json TEXT CHECK (
+        CASE WHEN json_valid(metadata_json) THEN json_type(metadata_json) = 'object'
+        ELSE metadata_json IS NULL END),
+    PRIMARY KEY (namespace, id)
+) STRICT;
+
+CREATE INDEX architectures_by_paradigm ON architectures (namespace, paradigm, created_at DESC, id);
+CREATE INDEX architectures_by_substrate
+    ON architectures (namespace, substrate, created_at DESC, id);
+
+CREATE TABLE intelligences (
+    namespace TEXT NOT NULL CHECK (namespace <> ''),
+    id TEXT NOT NULL CHECK (id <> ''),
+    name TEXT NOT NULL CHECK (name <> ''),
+    arch_id TEXT NOT NULL,
+    maturity REAL NOT NULL CHECK (maturity BETWEEN 0.0 AND 1.0),
+    capabilities_json TEXT NOT NULL CHECK (
+        CASE WHEN json_valid(capabilities_json)
+        THEN json_type(capabilities_json) IN ('array', 'object') ELSE 0 END),
+    memories_json TEXT NOT NULL CHECK (
+        CASE WHEN json_valid(memories_json) THEN json_type(memories_json) = 'array' ELSE 0 END),
+    state_json TEXT NOT NULL CHECK (json_valid(state_json)),
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    metadata_json TEXT CHECK (
+        CASE WHEN json_valid(metadata_json) THEN json_type(metadata_json) = 'object'
+        ELSE metadata_json IS NULL END),
+    PRIMARY KEY (namespace, id),
+    FOREIGN KEY (namespace, arch_id) REFERENCES architectures (namespace, id)
+) STRICT;
+
+CREATE INDEX intelligences_by_architecture
+    ON intelligences (namespace, arch_id, maturity DESC, id);
+
+CREATE TABLE vectors (
+    seq INTEGER PRIMARY KEY,
+    namespace TEXT NOT NULL CHECK (namespace <> ''),
+    id TEXT NOT NULL CHECK (id <> ''),
+    memory_id TEXT NOT NULL,
+    dimensions INTEGER NOT NULL CHECK (dimensions > 0),
+    data_blob BLOB NOT NULL CHECK (length(data_blob) = 4 * dimensions),
+    space TEXT NOT NULL,
+    UNIQUE (namespace, id),
+    FOREIGN KEY (namespace, memory_id) REFERENCES memories (namespace, id) ON DELETE CASCADE
+) STRICT;
+
+CREATE INDEX vectors_by_memory ON vectors (namespace, memory_id, id);
+CREATE INDEX vectors_by_space ON vectors (namespace, space, dimensions);
+
+CREATE TABLE reflexion_episodes (
+    namespace TEXT NOT NULL CHECK (namespace <> ''),
+    id TEXT NOT NULL CHECK (id <> ''),
+    memory_id TEXT NOT NULL,
+    trigger TEXT NOT NULL,
+    context TEXT NOT NULL,
+    action TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    reward REAL CHECK (reward BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308),
+    metadata_json TEXT CHECK (
+        CASE WHEN json_valid(metadata_json) THEN json_type(metadata_json) = 'object'
+        ELSE metadata_json IS NULL END),
+    PRIMARY KEY (namespace, id),
+    FOREIGN KEY (namespace, memory_id) REFERENCES memories (namespace, id) ON DELETE CASCADE
+) STRICT;
+
+CREATE INDEX reflexion_episodes_by_memory
+    ON reflexion_episodes (namespace, memory_id, created_at DESC, id);
+CREATE INDEX reflexion_episodes_by_trigger
+    ON reflexion_episodes (namespace, trigger, created_at DESC, id);
+
+CREATE TABLE causal_edges (
+    namespace TEXT NOT NULL CHECK (namespace <> ''),
+    id TEXT NOT NULL CHECK (id <> ''),
+    from_memory TEXT NOT NULL,
+    to_memory TEXT NOT NULL,
+    weight REAL NOT NULL
+        CHECK (weight BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308),
+    edge_type TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    evidence_count INTEGER NOT NULL CHECK (evidence_count >= 0),
+    metadata_json TEXT CHECK (
+        CASE WHEN json_valid(metadata_json) THEN json_type(metadata_json) = 'object'
+        ELSE metadata_json IS NULL END),
+    PRIMARY KEY (namespace, id),
+    FOREIGN KEY (namespace, from_memory) REFERENCES memories (namespace, id) ON DELETE CASCADE,
+    FOREIGN KEY (namespace, to_memory) REFERENCES memories (namespace, id) ON DELETE CASCADE
+) STRICT;
+
+-- The far end stands last in both, so that edges between two memories are told from the index of
+-- one of them without visiting its other edges' rows.
+CREATE INDEX causal_edges_outgoing
+    ON causal_edges (namespace, from_memory, weight DESC, id, to_memory);
+CREATE INDEX causal_edges_incoming
+    ON causal_edges (namespace, to_memory, weight DESC, id, from_memory);
+CREATE INDEX causal_edges_by_type ON causal_edges (namespace, edge_type, weight DESC, id);
+
+-- Rows of an older program that break the rules, kept whole: no namespace, they belong to the file.
+CREATE TABLE quarantine (
+    seq INTEGER PRIMARY KEY,
+    source TEXT NOT NULL,
+    row_json TEXT NOT NULL CHECK (json_valid(row_json)),
+    reason TEXT NOT NULL
+) STRICT;

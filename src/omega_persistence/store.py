@@ -1,0 +1,372 @@
+"""The store: opening a file, its collections, transactions, and what concerns the whole file."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn, Self
+
+from omega_persistence.backends.scopes import Joined
+from omega_persistence.backends.sqlite import SQLiteBackend
+from omega_persistence.backends.sqlite import backup as copies
+from omega_persistence.entities import Collections, quarantine
+from omega_persistence.entities.base import checked_limit
+from omega_persistence.entities.record import check_text
+from omega_persistence.entities.statistics import DatabaseStatistics
+from omega_persistence.flat import FlatMethods
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator
+    from types import TracebackType
+
+    from omega_persistence.backends import Backend, Problem, Progress, Session
+    from omega_persistence.backends.migrate import Migration
+    from omega_persistence.backends.sqlite.connection import Durability, Journal
+    from omega_persistence.backends.sqlite.schema import Adopt
+    from omega_persistence.entities.quarantine import QuarantinedRow
+
+_NAMESPACES = """
+    WITH RECURSIVE names (name) AS (
+        SELECT min(namespace) FROM {table}
+        UNION ALL
+        SELECT (SELECT min(namespace) FROM {table} WHERE namespace > name)
+        FROM names WHERE name IS NOT NULL
+    )
+    SELECT name FROM names WHERE name IS NOT NULL"""
+
+
+class Snapshot(Collections):
+    """One state of the store, for reading: every collection sees the same data.
+
+    It belongs to the thread that opened it, for the length of its block.
+    """
+
+    def __init__(self, scope: Joined, namespace: str) -> None:
+        """Bind the collections to an open snapshot."""
+        super().__init__(scope, namespace)
+        self._scope = scope
+        self.namespace = namespace
+
+    def in_namespace(self, namespace: str) -> Self:
+        """The same snapshot or transaction, for the records of another namespace."""
+        return type(self)(self._scope, check_text("namespace", namespace))
+
+
+class Transaction(Snapshot):
+    """Several writes as one: all of them are durable when the block ends, or none took place.
+
+    It sees its own writes; others see them when it is over. It belongs to the thread that opened
+    it, for the length of its block.
+    """
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """A part that can fail alone (a savepoint); it takes this one's place until it ends."""
+        with self._scope.nested() as inner:
+            yield Transaction(inner, self.namespace)
+
+
+class OmegaStore(FlatMethods):
+    """An agent's memories, skills, architectures and the rest, in one file.
+
+    Any thread may call any method; any number of processes may open the same file. A write that
+    has returned is durable. ``with`` closes the store.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        namespace: str = "default",
+        create: bool = True,
+        migrate: bool = True,
+        read_only: bool = False,
+        durability: Durability = "full",
+        journal: Journal = "wal",
+        busy_timeout: float = 5.0,
+    ) -> None:
+        """Open a file, and bring it to the schema of this version if it has an older one.
+
+        Args:
+            path: The file; ``":memory:"`` for a store that lives as long as this object.
+            namespace: Whose records are read and written.
+            create: Make the file if there is none.
+            migrate: Bring an older file, or one of the Rust crate, up to date. A copy of it as it
+                was stays beside it; see ``migration``.
+            read_only: Refuse writes; nothing of the file is changed.
+            durability: ``"full"``: what was acknowledged survives a power cut. ``"normal"``: it
+                survives a crash of the process; a power cut may undo the last writes, never
+                tear them.
+            journal: ``"wal"``; ``"truncate"`` only for file systems that cannot share memory.
+            busy_timeout: Seconds to wait for another thread or process before `BusyError`.
+
+        Raises:
+            NotFoundError: there is no such file or folder.
+            SchemaError: the file is another program's, newer, or older and may not be migrated.
+            CorruptionError: the file is damaged.
+            UnsupportedError: it lies on a network file system.
+        """
+        namespace = check_text("namespace", namespace)
+        backend = SQLiteBackend(
+            path,
+            adopt=_adopt(namespace),
+            create=create,
+            may_migrate=migrate,
+            read_only=read_only,
+            durability=durability,
+            journal=journal,
+            busy_timeout=busy_timeout,
+        )
+        self.migration: Migration | None = backend.migration
+        self._bind(backend, namespace, owner=True)
+
+    @classmethod
+    def new_in_memory(cls) -> Self:
+        """A store without a file, for tests."""
+        return cls(":memory:")
+
+    @classmethod
+    def rehearse_migration(
+        cls, path: str | os.PathLike[str], *, namespace: str = "default"
+    ) -> Migration | None:
+        """What opening the file would migrate, found out by doing it and undoing it.
+
+        The file stays as it is; None if it is up to date.
+        """
+        backend = SQLiteBackend(path, adopt=_adopt(namespace), create=False, rehearse=True)
+        backend.close()
+        return backend.migration
+
+    def _bind(self, backend: Backend, namespace: str, *, owner: bool) -> None:
+        Collections.__init__(self, backend, namespace)
+        self.namespace = namespace
+        self._backend = backend
+        self._owner = owner
+
+    # Namespaces
+
+    def in_namespace(self, namespace: str) -> OmegaStore:
+        """The same store for the records of another namespace.
+
+        It shares the connections; only the store that opened them closes them.
+        """
+        other = object.__new__(OmegaStore)
+        other.migration = self.migration
+        other._bind(self._backend, check_text("namespace", namespace), owner=False)  # noqa: SLF001
+        return other
+
+    def namespaces(self) -> list[str]:
+        """The namespaces that have records, sorted; a few microseconds for each."""
+        found: set[str] = set()
+        with self._backend.snapshot() as session:
+            for collection in self.all():
+                rows = session.rows(_NAMESPACES.replace("{table}", collection.table.name))
+                found.update(name for (name,) in rows)
+        return sorted(found)
+
+    def delete_namespace(self, namespace: str) -> int:
+        """Delete every record of a namespace in one transaction; returns how many there were."""
+        deleted = 0
+        with self._backend.atomic() as session:
+            for collection in reversed(self.all()):
+                deleted += session.run(
+                    f"DELETE FROM {collection.table.name} WHERE namespace = :namespace",
+                    namespace=namespace,
+                )
+        return deleted
+
+    # Several operations as one
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Several writes as one: ``with store.transaction() as tx: tx.memories.put(...)``.
+
+        They are durable when the block ends; an exception undoes them all. Other threads and
+        processes wait with their writes meanwhile, and read what was before. This thread must use
+        ``tx`` and not the store within the block.
+        """
+        with self._backend.atomic() as session:
+            scope = Joined(session, writable=True)
+            try:
+                yield Transaction(scope, self.namespace)
+            finally:
+                scope.end()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """Several reads of one state: ``with store.snapshot() as snap: snap.memories.count()``.
+
+        Writers go on meanwhile, but the log beside the file can only grow; keep it short.
+        """
+        with self._backend.snapshot() as session:
+            scope = Joined(session, writable=False)
+            try:
+                yield Snapshot(scope, self.namespace)
+            finally:
+                scope.end()
+
+    # The whole file
+
+    def statistics(self) -> DatabaseStatistics:
+        """Counts and sizes; the counts are of one snapshot. Linear in the number of records."""
+        with self._backend.snapshot() as session:
+            return self._statistics(session)
+
+    def get_statistics(self) -> DatabaseStatistics:
+        """See `statistics`."""
+        return self.statistics()
+
+    def _statistics(self, session: Session) -> DatabaseStatistics:
+        inside = Collections(Joined(session, writable=False), self.namespace)
+        counts = {each.table.name: each.count() for each in inside.all()}
+        sizes = self._backend.sizes(session)
+        return DatabaseStatistics(
+            memory_count=counts["memories"],
+            skill_count=counts["skills"],
+            architecture_count=counts["architectures"],
+            intelligence_count=counts["intelligences"],
+            vector_count=counts["vectors"],
+            reflexion_count=counts["reflexion_episodes"],
+            causal_edge_count=counts["causal_edges"],
+            namespace=self.namespace,
+            counts=counts,
+            memories_per_tier=inside.memories.per_tier(),
+            expired_memory_count=inside.memories.count_expired(),
+            quarantine_count=quarantine.count(session),
+            schema_version=self._backend.schema_version(session),
+            file_bytes=sizes.file_bytes,
+            wal_bytes=sizes.wal_bytes,
+            free_bytes=sizes.free_bytes,
+        )
+
+    def check(self) -> list[Problem]:
+        """Look for damage in the whole file; an intact store has none.
+
+        Pages, indexes, every rule of the schema, references, full text against the memories, and
+        vector spaces. Reads the whole file; readers go on meanwhile, writers wait.
+        """
+        return self._backend.check()
+
+    def quarantine(self, *, limit: int | None = None) -> list[QuarantinedRow]:
+        """Rows of the Rust crate's file that broke the rules, in the order they were found.
+
+        They belong to the file, not to a namespace. Delete them when they are of no more use.
+        """
+        with self._backend.read() as session:
+            return quarantine.rows_after(session, 0, checked_limit(limit))
+
+    def delete_quarantined(self, numbers: Iterable[int]) -> int:
+        """Forget quarantined rows, named by their ``number``; returns how many there were."""
+        unwanted = list(numbers)
+        with self._backend.atomic() as session:
+            return quarantine.delete(session, unwanted)
+
+    def backup(
+        self,
+        target: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        verify: bool = True,
+        progress: Progress | None = None,
+    ) -> None:
+        """Copy the store, as it is at the start, into a file of its own.
+
+        Readers and writers go on meanwhile. The target appears whole, verified and synced, or not
+        at all; only its owner may read it.
+
+        Args:
+            target: The new file; never one of the store's own.
+            overwrite: Replace a file of that name, unless somebody has it open.
+            verify: Check the copy as `check` does.
+            progress: Called with (pages done, pages in all) after each 1,000 pages.
+
+        Raises:
+            ConflictError: the target exists, or belongs to the store.
+            CorruptionError: the copy, and therefore the store, is damaged.
+        """
+        self._backend.backup(target, overwrite=overwrite, verify=verify, progress=progress)
+
+    @staticmethod
+    def verify_backup(path: str | os.PathLike[str]) -> list[Problem]:
+        """Look for damage in a backup, as `check` does; it is not changed.
+
+        Raises:
+            NotFoundError: there is no such file.
+            SchemaError: it is not a store.
+            CorruptionError: it is too damaged to be opened.
+        """
+        return copies.verify(path)
+
+    @staticmethod
+    def restore(
+        backup: str | os.PathLike[str],
+        target: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> None:
+        """Make a file hold exactly what a backup holds, after verifying the backup.
+
+        A store that exists is replaced in one transaction, also while processes have it open:
+        they, and a crash, see the old content or the new. A file that cannot be opened any more
+        is renamed to ``<target>.damaged-<time>``, with what lies beside it.
+
+        Raises:
+            ConflictError: the target exists and ``overwrite`` is false.
+            CorruptionError: the backup is damaged; the target is as it was.
+            BusyError: the target was in use for longer than 5 seconds.
+        """
+        copies.restore(backup, target, overwrite=overwrite, progress=progress)
+
+    def compact(self) -> None:
+        """Rewrite the file without free pages; writers wait, and it needs as much room again."""
+        self._backend.compact()
+
+    def optimize(self) -> None:
+        """Merge the full-text index and refresh what the query planner knows; writers wait."""
+        self._backend.optimize()
+
+    def close(self) -> None:
+        """Close the connections; what returned is durable. Closing again does nothing.
+
+        A store made by `in_namespace` leaves them open.
+
+        Raises:
+            TransactionError: this thread has a transaction or snapshot open.
+            BusyError: another thread had one for longer than the busy timeout.
+        """
+        if self._owner:
+            self._backend.close()
+
+    def __enter__(self) -> Self:
+        """The store itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """The address and the namespace."""
+        return f"{type(self).__name__}({self._backend.address!r}, namespace={self.namespace!r})"
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse pickling: connections cannot travel."""
+        message = "an OmegaStore cannot be pickled; open the file again where it is needed"
+        raise TypeError(message)
+
+
+def _adopt(namespace: str) -> Adopt:
+    """Moves a file of the Rust crate into a namespace; loaded when there is one."""
+
+    def adopt(session: Session, encoding: str) -> tuple[dict[str, int], dict[str, int]]:
+        from omega_persistence.legacy import adopt as move  # noqa: PLC0415 - seldom needed
+
+        return move(session, encoding, namespace)
+
+    return adopt
