@@ -2,6 +2,7 @@
 
 from omega_persistence.backends import Problem, Progress
 from omega_persistence.backends.migrate import Migration
+from omega_persistence.doctor import Note
 from omega_persistence.entities.architectures import StoredArchitecture
 from omega_persistence.entities.causal_edges import StoredCausalEdge
 from omega_persistence.entities.intelligences import StoredIntelligence
@@ -39,6 +40,7 @@ __all__ = [
     "InvalidDataError",
     "Migration",
     "NotFoundError",
+    "Note",
     "OmegaStore",
     "Problem",
     "Progress",

@@ -64,8 +64,8 @@ def _move(session: Session, encoding: str, collection: Collection[Any]) -> tuple
                 bad += 1
                 text = "text" if encoding == "UTF-8" else f"text/{encoding}"
                 kinds = [text if kind == "text" else kind for kind in row[1::2]]
-                raw = dict(zip(columns, zip(kinds, row[2::2], strict=True), strict=True))
-                quarantine.add(session, collection.table.name, quarantine.raw_row(raw), reason)
+                raw = quarantine.raw_row(columns, kinds, row[2::2])
+                quarantine.add(session, collection.table.name, raw, reason)
     return good, bad
 
 

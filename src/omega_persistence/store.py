@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn, Self
 
+from omega_persistence import doctor
 from omega_persistence.backends.scopes import Joined
 from omega_persistence.backends.sqlite import SQLiteBackend
 from omega_persistence.backends.sqlite import backup as copies
@@ -16,23 +17,15 @@ from omega_persistence.flat import FlatMethods
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable
     from types import TracebackType
 
     from omega_persistence.backends import Backend, Problem, Progress, Session
     from omega_persistence.backends.migrate import Migration
     from omega_persistence.backends.sqlite.connection import Durability, Journal
     from omega_persistence.backends.sqlite.schema import Adopt
+    from omega_persistence.doctor import Note
     from omega_persistence.entities.quarantine import QuarantinedRow
-
-_NAMESPACES = """
-    WITH RECURSIVE names (name) AS (
-        SELECT min(namespace) FROM {table}
-        UNION ALL
-        SELECT (SELECT min(namespace) FROM {table} WHERE namespace > name)
-        FROM names WHERE name IS NOT NULL
-    )
-    SELECT name FROM names WHERE name IS NOT NULL"""
 
 
 class Snapshot(Collections):
@@ -60,7 +53,7 @@ class Transaction(Snapshot):
     """
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
+    def transaction(self) -> Generator[Transaction]:
         """A part that can fail alone (a savepoint); it takes this one's place until it ends."""
         with self._scope.nested() as inner:
             yield Transaction(inner, self.namespace)
@@ -152,7 +145,7 @@ class OmegaStore(FlatMethods):
         """
         other = object.__new__(OmegaStore)
         other.migration = self.migration
-        other._bind(self._backend, check_text("namespace", namespace), owner=False)  # noqa: SLF001
+        other._bind(self._backend, check_text("namespace", namespace), owner=False)
         return other
 
     def namespaces(self) -> list[str]:
@@ -160,8 +153,7 @@ class OmegaStore(FlatMethods):
         found: set[str] = set()
         with self._backend.snapshot() as session:
             for collection in self.all():
-                rows = session.rows(_NAMESPACES.replace("{table}", collection.table.name))
-                found.update(name for (name,) in rows)
+                found.update(name for (name,) in session.rows(collection.table.namespaces))
         return sorted(found)
 
     def delete_namespace(self, namespace: str) -> int:
@@ -169,16 +161,13 @@ class OmegaStore(FlatMethods):
         deleted = 0
         with self._backend.atomic() as session:
             for collection in reversed(self.all()):
-                deleted += session.run(
-                    f"DELETE FROM {collection.table.name} WHERE namespace = :namespace",
-                    namespace=namespace,
-                )
+                deleted += session.run(collection.table.delete_namespace, namespace=namespace)
         return deleted
 
     # Several operations as one
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
+    def transaction(self) -> Generator[Transaction]:
         """Several writes as one: ``with store.transaction() as tx: tx.memories.put(...)``.
 
         They are durable when the block ends; an exception undoes them all. Other threads and
@@ -193,7 +182,7 @@ class OmegaStore(FlatMethods):
                 scope.end()
 
     @contextmanager
-    def snapshot(self) -> Iterator[Snapshot]:
+    def snapshot(self) -> Generator[Snapshot]:
         """Several reads of one state: ``with store.snapshot() as snap: snap.memories.count()``.
 
         Writers go on meanwhile, but the log beside the file can only grow; keep it short.
@@ -246,6 +235,16 @@ class OmegaStore(FlatMethods):
         vector spaces. Reads the whole file; readers go on meanwhile, writers wait.
         """
         return self._backend.check()
+
+    def doctor(self) -> list[Note]:
+        """What is allowed but may not be meant, such as a lineage without its parent.
+
+        See `Note` for the kinds. Of this namespace, from one snapshot. It reads most records, so
+        it is for people, not for loops.
+        """
+        with self._backend.snapshot() as session:
+            inside = Collections(Joined(session, writable=False), self.namespace)
+            return doctor.notes(session, inside)
 
     def quarantine(self, *, limit: int | None = None) -> list[QuarantinedRow]:
         """Rows of the Rust crate's file that broke the rules, in the order they were found.

@@ -6,13 +6,13 @@ Only the modules below this package know a driver. Grow these protocols with a d
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, LiteralString, Protocol
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
     import os
+    from contextlib import AbstractContextManager
 
 Value = str | int | float | bytes | None
 Row = tuple[Any, ...]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from threading import get_ident
-from types import TracebackType
 from typing import TYPE_CHECKING, LiteralString, cast
 
 from omega_persistence.errors import TransactionError
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from contextlib import AbstractContextManager
+    from types import TracebackType
 
     from omega_persistence.backends import Session
 
@@ -49,11 +50,20 @@ class Joined:
 
     def atomic(self) -> AbstractContextManager[Session]:
         """A savepoint around several statements."""
-        return _Savepoint(self, cast("Session", self.write().__enter__()))
+        self.write()
+        return _Savepoint(self._session, self._depth + 1)
 
-    def nested(self) -> _Nested:
+    @contextmanager
+    def nested(self) -> Generator[Joined]:
         """A savepoint as a scope of its own, which takes this one's place until it ends."""
-        return _Nested(self)
+        with self.atomic() as session:
+            inner = Joined(session, writable=True, depth=self._depth + 1)
+            self._refusal = "an inner transaction is open, use that one"
+            try:
+                yield inner
+            finally:
+                inner.end()
+                self._refusal = None
 
     def end(self) -> None:
         """Refuse every further use."""
@@ -83,10 +93,10 @@ class Joined:
 class _Savepoint:
     """Several statements inside a transaction, undone together."""
 
-    def __init__(self, scope: Joined, session: Session) -> None:
+    def __init__(self, session: Session, depth: int) -> None:
         self._session = session
-        # Depth and a serial would both do; nesting is strict, so the depth names it uniquely.
-        self._name = cast("LiteralString", f"omega_{scope._depth + 1}")
+        # Nesting is strict, so the depth names it.
+        self._name: LiteralString = cast("LiteralString", f"omega_{depth}")
 
     def __enter__(self) -> Session:
         self._session.run(f"SAVEPOINT {self._name}")
@@ -106,29 +116,3 @@ class _Savepoint:
         with suppress(TransactionError):
             self._session.run(f"ROLLBACK TO {self._name}")
             self._session.run(f"RELEASE {self._name}")
-
-
-class _Nested:
-    """``with tx.transaction() as inner:``: a savepoint that the caller may fill at leisure."""
-
-    def __init__(self, outer: Joined) -> None:
-        outer.write()
-        self._outer = outer
-        self._savepoint = _Savepoint(outer, outer._session)
-
-    def __enter__(self) -> Joined:
-        outer = self._outer
-        session = self._savepoint.__enter__()
-        self._inner = Joined(session, writable=True, depth=outer._depth + 1)
-        outer._refusal = "an inner transaction is open, use that one"
-        return self._inner
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._inner.end()
-        self._outer._refusal = None
-        self._savepoint.__exit__(kind, error, trace)

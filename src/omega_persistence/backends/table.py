@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, LiteralString, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, LiteralString, TypeVar, cast
 
 from msgspec import Struct
 from msgspec.structs import astuple
@@ -16,8 +16,10 @@ T = TypeVar("T", bound=Struct)
 
 # A field name means the same in every table. Storing a record again keeps the greater of these ...
 GREATEST = frozenset(
-    ("success_count", "failure_count", "access_count", "evidence_count")
-    + ("last_used", "last_accessed", "updated_at")
+    (
+        *("success_count", "failure_count", "access_count", "evidence_count"),
+        *("last_used", "last_accessed", "updated_at"),
+    )
 )
 # ... and the lesser of these; references to memories never change; every other field is replaced.
 LEAST = frozenset(("created_at",))
@@ -40,18 +42,18 @@ class Table(Generic[T]):
         name: LiteralString,
         entity: type[T],
         *,
-        references: Mapping[str, LiteralString] | None = None,
+        references: Mapping[LiteralString, LiteralString] | None = None,
         unique: tuple[LiteralString, ...] = (),
         derived: Mapping[LiteralString, Callable[[T], Value]] | None = None,
     ) -> None:
         # Field names come from our own source, never from callers, so they are as safe as text
         # typed here.
         fields = cast("tuple[LiteralString, ...]", entity.__struct_fields__)
-        self.name = name
+        self.name: LiteralString = name
         self.entity = entity
         self.fields = fields
-        self.references = dict(references or {})
-        self.unique = unique
+        self.references: dict[LiteralString, LiteralString] = dict(references or {})
+        self.unique: tuple[LiteralString, ...] = unique
         self.derived = dict(derived or {})
         self.expires = "expires_at" in fields
         self.visible: LiteralString = (
@@ -84,9 +86,25 @@ class Table(Generic[T]):
     def count_expired(self) -> LiteralString:
         """How many rows of a namespace have expired and wait to be purged."""
         return (
-            f"SELECT count(*) FROM {self.name}"
-            " WHERE namespace = :namespace AND expires_at <= :now"
+            f"SELECT count(*) FROM {self.name} WHERE namespace = :namespace AND expires_at <= :now"
         )
+
+    @property
+    def namespaces(self) -> LiteralString:
+        """The namespaces that have rows: one seek in an index for each, never a scan."""
+        return f"""
+            WITH RECURSIVE names (name) AS (
+                SELECT min(namespace) FROM {self.name}
+                UNION ALL
+                SELECT (SELECT min(namespace) FROM {self.name} WHERE namespace > name)
+                FROM names WHERE name IS NOT NULL
+            )
+            SELECT name FROM names WHERE name IS NOT NULL"""
+
+    @property
+    def delete_namespace(self) -> LiteralString:
+        """Every row of a namespace, expired ones too."""
+        return f"DELETE FROM {self.name} WHERE namespace = :namespace"
 
     def row(self, namespace: str, record: T) -> Row:
         """The values of ``upsert``, in its order."""
@@ -116,5 +134,3 @@ def _loader(entity: type[T], fields: tuple[str, ...]) -> Callable[[Row], T]:
     arguments = ", ".join(f"{field}=row[{place}]" for place, field in enumerate(fields))
     source = f"lambda row: entity({arguments})"
     return cast("Callable[[Row], T]", eval(source, {"entity": entity}))  # noqa: S307
-
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from omega_persistence.entities.architectures import Architectures
 from omega_persistence.entities.base import Collection
@@ -32,4 +32,5 @@ class Collections:
 
     def all(self) -> tuple[Collection[Any], ...]:
         """Every collection, parents before children."""
-        return tuple(each for each in vars(self).values() if isinstance(each, Collection))
+        found = [each for each in vars(self).values() if isinstance(each, Collection)]
+        return tuple(cast("list[Collection[Any]]", found))

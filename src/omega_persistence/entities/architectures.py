@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec import field
 
 from omega_persistence.backends.table import Table
 from omega_persistence.entities.base import Collection
 from omega_persistence.entities.record import (
-    Id,
+    ABSENT,
+    METADATA,
+    JSONShapes,
     JSONText,
     Name,
     OptionalJSONText,
-    Record,
+    RecordWithMetadata,
     Time,
     decode_json,
-    new_id,
     now,
 )
 from omega_persistence.errors import ConflictError
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from omega_persistence.backends import Session
 
 
-class StoredArchitecture(Record, frozen=True, kw_only=True, gc=False):
+class StoredArchitecture(RecordWithMetadata, frozen=True, kw_only=True, gc=False):
     """One blueprint.
 
     Attributes:
@@ -42,20 +43,19 @@ class StoredArchitecture(Record, frozen=True, kw_only=True, gc=False):
     Each ``*_json`` field is given as JSON text or as a dict.
     """
 
-    json_shapes = {
+    json_shapes: ClassVar[JSONShapes] = {
         "fitness_json": (dict,),
         "lineage_json": (dict,),
-        "metadata_json": (dict, type(None)),
+        **METADATA,
     }
 
-    id: Id = field(default_factory=new_id)
     name: Name
     paradigm: str
     substrate: str
     fitness_json: JSONText
     lineage_json: JSONText
     created_at: Time = field(default_factory=now)
-    metadata_json: OptionalJSONText = None
+    metadata_json: OptionalJSONText = ABSENT
 
     @property
     def fitness(self) -> dict[str, Any]:
@@ -66,11 +66,6 @@ class StoredArchitecture(Record, frozen=True, kw_only=True, gc=False):
     def lineage(self) -> dict[str, Any]:
         """``lineage_json`` decoded."""
         return decode_json(self.lineage_json)
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """``metadata_json`` decoded; empty when there is none."""
-        return decode_json(self.metadata_json)
 
 
 _BY_PARADIGM = """

@@ -6,13 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, LiteralString
 
 import msgspec
 
-from omega_persistence.entities.record import R, check_text, checked
-from omega_persistence.errors import (
-    ConflictError,
-    InvalidDataError,
-    NotFoundError,
-    StorageError,
-)
+from omega_persistence.entities.conflicts import conflict, explain
+from omega_persistence.entities.record import R, checked
+from omega_persistence.errors import ConflictError, InvalidDataError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -152,69 +148,22 @@ class Collection(Generic[R]):
         return row[0] if row else 0
 
     def write(self, session: Session, records: Sequence[R]) -> None:
-        """Write checked records; the first that is refused is explained."""
+        """Write checked records into an open transaction; the first that is refused is explained.
+
+        The part of `put` and `put_many` under the lock.
+        """
         self._admit(session, records)
         table, namespace = self.table, self._namespace
         try:
             session.run_many(table.upsert, [table.row(namespace, record) for record in records])
         except (ConflictError, InvalidDataError) as error:
             index = error.index or 0
-            raise self._explain(
-                session, records[index], index if len(records) > 1 else None, error
-            ) from error
+            reason = explain(session, table, namespace, records[index], error)
+            reason.index = index if len(records) > 1 else None
+            raise reason from error
 
     def _admit(self, session: Session, records: Sequence[R]) -> None:
         """Refuse what no constraint of the schema can: overridden where there is such a rule."""
-
-    def _explain(
-        self, session: Session, record: R, index: int | None, error: StorageError
-    ) -> StorageError:
-        """Say which row stands in the way of a record that the schema refused."""
-        table, namespace = self.table, self._namespace
-        for field, parents in table.references.items():
-            parent = getattr(record, field)
-            if parents == "memories":
-                row = session.row(
-                    f"SELECT {field} FROM {table.name} WHERE namespace = :namespace AND id = :id",
-                    namespace=namespace,
-                    id=record.id,
-                )
-                if row is not None and row[0] != parent:
-                    message = (
-                        f"{table.entity.__name__} {record.id!r} belongs to memory {row[0]!r} ({field}) and"
-                        f" cannot move to {parent!r}"
-                    )
-                    hint = "Store it under another id, or delete it first."
-                    return self._conflict(message, hint, record, index, field)
-            if not session.row(
-                f"SELECT 1 FROM {parents} WHERE namespace = :namespace AND id = :id",
-                namespace=namespace,
-                id=parent,
-            ):
-                message = f"{table.entity.__name__} {record.id!r}: {field} names {parent!r}, which is not in {parents}"
-                hint = f"Store {parent!r} in {parents} first."
-                return self._conflict(message, hint, record, index, field)
-        for field in table.unique:
-            row = session.row(
-                f"SELECT id FROM {table.name} WHERE namespace = :namespace AND {field} = :value",
-                namespace=namespace,
-                value=getattr(record, field),
-            )
-            if row is not None and row[0] != record.id:
-                message = (
-                    f"{table.entity.__name__} {record.id!r}: {field} {getattr(record, field)!r} belongs to"
-                    f" {row[0]!r}"
-                )
-                return self._conflict(message, "Choose another.", record, index, field)
-        error.kind, error.id, error.index = table.entity.__name__, record.id, index
-        return error
-
-    def _conflict(
-        self, message: str, hint: str, record: R, index: int | None, field: str
-    ) -> ConflictError:
-        return ConflictError(
-            message, hint=hint, kind=self.table.entity.__name__, id=record.id, field=field, index=index
-        )
 
     def _delete(self, session: Session, id: str) -> bool:
         return session.run(self.table.delete, namespace=self._namespace, id=id) > 0
@@ -225,8 +174,10 @@ class Collection(Generic[R]):
                 raise self._missing(id)
 
     def _missing(self, id: str) -> NotFoundError:
-        message = f"no {self.table.entity.__name__} has the id {id!r:.80} in namespace {self._namespace!r}"
-        return NotFoundError(message, kind=self.table.entity.__name__, id=id)
+        kind = self.table.entity.__name__
+        return NotFoundError(
+            f"no {kind} has the id {id!r:.80} in namespace {self._namespace!r}", kind=kind, id=id
+        )
 
 
 class Children(Collection[R]):
@@ -234,26 +185,24 @@ class Children(Collection[R]):
 
     def _admit(self, session: Session, records: Sequence[R]) -> None:
         fields = [f for f, parents in self.table.references.items() if parents == "memories"]
-        expired = session.rows(
+        rows = session.rows(
             _EXPIRED_AMONG + session.among,
             namespace=self._namespace,
             ids=_json_array({getattr(record, field) for record in records for field in fields}),
         )
-        if not expired:
+        if not rows:
             return
-        gone = {id for (id,) in expired}
+        expired: set[str] = {id for (id,) in rows}
         known = {record.id for record in self._get_among(session, [r.id for r in records])}
         for index, record in enumerate(records):
             for field in fields:
-                if getattr(record, field) in gone and record.id not in known:
-                    message = (
-                        f"{self.table.entity.__name__} {record.id!r}: {field} names {getattr(record, field)!r},"
-                        " which is not in memories any more: it has expired"
-                    )
+                parent = getattr(record, field)
+                if parent in expired and record.id not in known:
+                    message = f"names {parent!r:.80}, which is not in memories: it has expired"
                     hint = "Put the memory again with a later expires_at, or with none."
-                    raise self._conflict(
-                        message, hint, record, index if len(records) > 1 else None, field
-                    )
+                    reason = conflict(record, field, message, hint)
+                    reason.index = index if len(records) > 1 else None
+                    raise reason
 
 
 _EXPIRED_AMONG = """
@@ -266,8 +215,9 @@ def checked_limit(limit: int | None) -> int:
     if limit is None:
         return ALL
     if type(limit) is not int or limit < 0:
-        message = f"limit must be a whole number from 0, or None for all: {limit!r}"
-        raise InvalidDataError(message, field="limit")
+        raise InvalidDataError(
+            f"limit must be a whole number from 0, or None for all: {limit!r:.80}", field="limit"
+        )
     return limit
 
 
@@ -275,5 +225,6 @@ def _json_array(ids: Iterable[str]) -> str:
     try:
         return msgspec.json.encode(list(ids)).decode()
     except (TypeError, UnicodeEncodeError) as error:
-        message = f"ids must be text without lone surrogates: {error}"
-        raise InvalidDataError(message, field="id") from error
+        raise InvalidDataError(
+            f"ids must be text without lone surrogates: {error}", field="id"
+        ) from error

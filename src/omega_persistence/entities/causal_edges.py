@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec import field
 
 from omega_persistence.backends.table import Table
 from omega_persistence.entities.base import Children
 from omega_persistence.entities.record import (
+    ABSENT,
     Count,
     Finite,
     Id,
     OptionalJSONText,
-    Record,
+    RecordWithMetadata,
     Time,
-    decode_json,
-    new_id,
     now,
 )
 
 
-class StoredCausalEdge(Record, frozen=True, kw_only=True, gc=False):
+class StoredCausalEdge(RecordWithMetadata, frozen=True, kw_only=True, gc=False):
     """One cause and one effect.
 
     Attributes:
@@ -35,21 +32,13 @@ class StoredCausalEdge(Record, frozen=True, kw_only=True, gc=False):
         metadata_json: A JSON object; give it as text or as a dict, read it as ``metadata``.
     """
 
-    json_shapes = {"metadata_json": (dict, type(None))}
-
-    id: Id = field(default_factory=new_id)
     from_memory: Id
     to_memory: Id
     weight: Finite
     edge_type: str
     created_at: Time = field(default_factory=now)
     evidence_count: Count = 1
-    metadata_json: OptionalJSONText = None
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """``metadata_json`` decoded; empty when there is none."""
-        return decode_json(self.metadata_json)
+    metadata_json: OptionalJSONText = ABSENT
 
 
 _OUTGOING = """

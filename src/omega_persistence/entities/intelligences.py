@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec import field
 
 from omega_persistence.backends.table import Table
 from omega_persistence.entities.base import Collection
 from omega_persistence.entities.record import (
+    ABSENT,
+    METADATA,
     Id,
+    JSONShapes,
     JSONText,
     Name,
     OptionalJSONText,
-    Record,
+    RecordWithMetadata,
     Time,
     Unit,
     decode_json,
-    new_id,
     now,
 )
 
 
-class StoredIntelligence(Record, frozen=True, kw_only=True, gc=False):
+class StoredIntelligence(RecordWithMetadata, frozen=True, kw_only=True, gc=False):
     """One instance of an architecture.
 
     Attributes:
@@ -40,14 +42,13 @@ class StoredIntelligence(Record, frozen=True, kw_only=True, gc=False):
     Each ``*_json`` field is given as JSON text or as a Python list or dict.
     """
 
-    json_shapes = {
+    json_shapes: ClassVar[JSONShapes] = {
         "capabilities_json": (list, dict),
         "memories_json": (list,),
         "state_json": (),
-        "metadata_json": (dict, type(None)),
+        **METADATA,
     }
 
-    id: Id = field(default_factory=new_id)
     name: Name
     arch_id: Id
     maturity: Unit
@@ -56,7 +57,7 @@ class StoredIntelligence(Record, frozen=True, kw_only=True, gc=False):
     state_json: JSONText
     created_at: Time = field(default_factory=now)
     updated_at: Time = field(default_factory=now)
-    metadata_json: OptionalJSONText = None
+    metadata_json: OptionalJSONText = ABSENT
 
     @property
     def capabilities(self) -> Any:
@@ -73,11 +74,6 @@ class StoredIntelligence(Record, frozen=True, kw_only=True, gc=False):
         """``state_json`` decoded."""
         return decode_json(self.state_json)
 
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """``metadata_json`` decoded; empty when there is none."""
-        return decode_json(self.metadata_json)
-
 
 _BY_ARCHITECTURE = """
     AND arch_id = :arch_id
@@ -90,8 +86,6 @@ class Intelligences(Collection[StoredIntelligence]):
 
     table = Table("intelligences", StoredIntelligence, references={"arch_id": "architectures"})
 
-    def by_architecture(
-        self, arch_id: str, *, limit: int | None = 100
-    ) -> list[StoredIntelligence]:
+    def by_architecture(self, arch_id: str, *, limit: int | None = 100) -> list[StoredIntelligence]:
         """Instances of an architecture, most mature first, ties by id."""
         return self._select(_BY_ARCHITECTURE, limit, arch_id=arch_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import IntEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Struct, field
 from msgspec.structs import force_setattr
@@ -12,15 +12,13 @@ from msgspec.structs import force_setattr
 from omega_persistence.backends.table import Table
 from omega_persistence.entities.base import Collection, checked_limit
 from omega_persistence.entities.record import (
+    ABSENT,
     Count,
     Expiry,
-    Id,
     OptionalJSONText,
-    Record,
+    RecordWithMetadata,
     Time,
     Unit,
-    decode_json,
-    new_id,
     now,
 )
 
@@ -45,7 +43,7 @@ class Tier(IntEnum):
     OMEGA = 12
 
 
-class StoredMemory(Record, frozen=True, kw_only=True, gc=False):
+class StoredMemory(RecordWithMetadata, frozen=True, kw_only=True, gc=False):
     """One remembered thing.
 
     Attributes:
@@ -63,9 +61,6 @@ class StoredMemory(Record, frozen=True, kw_only=True, gc=False):
         access_count: How often it was touched.
     """
 
-    json_shapes = {"metadata_json": (dict, type(None))}
-
-    id: Id = field(default_factory=new_id)
     content: str
     tier: Annotated[int, Meta(ge=1, le=12)]
     importance: Unit
@@ -74,7 +69,7 @@ class StoredMemory(Record, frozen=True, kw_only=True, gc=False):
     last_accessed: Time = field(default_factory=now)
     session: Annotated[str, Meta(min_length=1)] | None = None
     keywords: str = ""
-    metadata_json: OptionalJSONText = None
+    metadata_json: OptionalJSONText = ABSENT
     expires_at: Expiry | None = None
     access_count: Count = 0
 
@@ -85,11 +80,6 @@ class StoredMemory(Record, frozen=True, kw_only=True, gc=False):
             super().__post_init__()
         if type(self.tier) is Tier:
             force_setattr(self, "tier", int(self.tier))
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """``metadata_json`` decoded; empty when there is none."""
-        return decode_json(self.metadata_json)
 
 
 class SearchHit(Struct, frozen=True):

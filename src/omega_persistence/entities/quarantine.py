@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from omega_persistence.backends import Session, Value
 
@@ -80,9 +80,12 @@ def delete(session: Session, numbers: Iterable[int]) -> int:
     return sum(session.run(_DELETE, number=number) for number in numbers)
 
 
-def raw_row(row: Mapping[str, tuple[str, Value]]) -> RawRow:
-    """A row for `add`, of column -> (storage class, value); text is given as bytes."""
-    return {column: (kind, _pack(kind, value)) for column, (kind, value) in row.items()}
+def raw_row(columns: Iterable[str], kinds: Iterable[str], values: Iterable[Value]) -> RawRow:
+    """A row for `add`, of columns, their storage classes and values; text is given as bytes."""
+    return {
+        column: (kind, _pack(kind, value))
+        for column, kind, value in zip(columns, kinds, values, strict=True)
+    }
 
 
 def _load(number: int, table: str, raw: RawRow, reason: str) -> QuarantinedRow:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from array import array
+from operator import attrgetter
 from sys import byteorder
 from time import time, time_ns
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, get_type_hints
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
         """How a type checker sees a ``*_json`` field: JSON text, set also from an object."""
 
         def __get__(self, instance: object, owner: type | None = None) -> str: ...
-        def __set__(self, instance: object, value: str | Mapping[str, Any] | Sequence[Any]) -> None: ...
+        def __set__(
+            self, instance: object, value: str | Mapping[str, Any] | Sequence[Any]
+        ) -> None: ...
 
     class OptionalJSONText:
         """The same, where None means that there is none."""
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
 else:
     JSONText = str
     OptionalJSONText = str | None
+
+ABSENT: Any = None
+"""The default of an `OptionalJSONText` field."""
 
 MAX_BYTES = 16 * 1024 * 1024
 """The longest text or blob that a field may hold."""
@@ -71,6 +77,10 @@ def new_id() -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+JSONShapes = dict[str, tuple[type, ...]]
+
+METADATA: JSONShapes = {"metadata_json": (dict, type(None))}
+
 R = TypeVar("R", bound="Record")
 
 
@@ -81,7 +91,9 @@ class Record(Struct, frozen=True, kw_only=True, gc=False):
     can be looked at. Change a copy with ``msgspec.structs.replace``.
     """
 
-    json_shapes: ClassVar[dict[str, tuple[type, ...]]] = {}
+    id: Id = msgspec.field(default_factory=new_id)
+
+    json_shapes: ClassVar[JSONShapes] = {}
     """What each ``*_json`` field must decode to; an empty tuple admits any JSON."""
 
     def __post_init__(self) -> None:
@@ -94,6 +106,20 @@ class Record(Struct, frozen=True, kw_only=True, gc=False):
     def broken_rule(self) -> tuple[str, str] | None:
         """A rule between fields that this record breaks: (field, what is wrong), or None."""
         return None
+
+
+class RecordWithMetadata(Record, frozen=True, kw_only=True, gc=False):
+    """A record that has a field ``metadata_json``: a JSON object, or None."""
+
+    json_shapes: ClassVar[JSONShapes] = METADATA
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """``metadata_json`` decoded; empty when there is none."""
+        return decode_json(_metadata_json(self))
+
+
+_metadata_json = attrgetter("metadata_json")
 
 
 def encode_json(value: object, owner: str, field: str) -> str:
@@ -195,9 +221,14 @@ def _field_at_fault(record: Record, kind: type[Record]) -> tuple[str, str]:
 
 def _refusal(record: Record, index: int | None, field: str, rule: str) -> InvalidDataError:
     value = getattr(record, field)
-    identity = getattr(record, "id", None)
     where = "" if index is None else f" (number {index} of the batch)"
-    message = f"{type(record).__name__} {identity!r:.80}{where}: {field} {rule}; it is {value!r:.80}"
+    message = (
+        f"{type(record).__name__} {record.id!r:.80}{where}: {field} {rule}; it is {value!r:.80}"
+    )
     return InvalidDataError(
-        message, kind=type(record).__name__, id=identity if type(identity) is str else None, field=field, index=index
+        message,
+        kind=type(record).__name__,
+        id=record.id if type(record.id) is str else None,
+        field=field,
+        index=index,
     )

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec import field
 
 from omega_persistence.backends.table import Table
 from omega_persistence.entities.base import Children
 from omega_persistence.entities.record import (
+    ABSENT,
     Finite,
     Id,
     OptionalJSONText,
-    Record,
+    RecordWithMetadata,
     Time,
-    decode_json,
-    new_id,
     now,
 )
 
 
-class StoredReflexionEpisode(Record, frozen=True, kw_only=True, gc=False):
+class StoredReflexionEpisode(RecordWithMetadata, frozen=True, kw_only=True, gc=False):
     """One learning episode.
 
     Attributes:
@@ -35,9 +32,6 @@ class StoredReflexionEpisode(Record, frozen=True, kw_only=True, gc=False):
         metadata_json: A JSON object; give it as text or as a dict, read it as ``metadata``.
     """
 
-    json_shapes = {"metadata_json": (dict, type(None))}
-
-    id: Id = field(default_factory=new_id)
     memory_id: Id
     trigger: str
     context: str
@@ -45,12 +39,7 @@ class StoredReflexionEpisode(Record, frozen=True, kw_only=True, gc=False):
     outcome: str
     created_at: Time = field(default_factory=now)
     reward: Finite | None = None
-    metadata_json: OptionalJSONText = None
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """``metadata_json`` decoded; empty when there is none."""
-        return decode_json(self.metadata_json)
+    metadata_json: OptionalJSONText = ABSENT
 
 
 _BY_MEMORY = """
@@ -71,9 +60,7 @@ class ReflexionEpisodes(Children[StoredReflexionEpisode]):
         "reflexion_episodes", StoredReflexionEpisode, references={"memory_id": "memories"}
     )
 
-    def by_memory(
-        self, memory_id: str, *, limit: int | None = 100
-    ) -> list[StoredReflexionEpisode]:
+    def by_memory(self, memory_id: str, *, limit: int | None = 100) -> list[StoredReflexionEpisode]:
         """Episodes about a memory, newest first, ties by id."""
         return self._select(_BY_MEMORY, limit, memory_id=memory_id)
 

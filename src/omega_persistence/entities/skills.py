@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import field
 
 from omega_persistence.backends.table import Table
 from omega_persistence.entities.base import Collection
 from omega_persistence.entities.record import (
+    ABSENT,
     Count,
-    Id,
     Name,
     OptionalJSONText,
-    Record,
+    RecordWithMetadata,
     Time,
-    decode_json,
-    new_id,
     now,
 )
 from omega_persistence.errors import InvalidDataError, NotFoundError
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class StoredSkill(Record, frozen=True, kw_only=True, gc=False):
+class StoredSkill(RecordWithMetadata, frozen=True, kw_only=True, gc=False):
     """One learnt skill.
 
     Attributes:
@@ -41,9 +39,6 @@ class StoredSkill(Record, frozen=True, kw_only=True, gc=False):
         metadata_json: A JSON object; give it as text or as a dict, read it as ``metadata``.
     """
 
-    json_shapes = {"metadata_json": (dict, type(None))}
-
-    id: Id = field(default_factory=new_id)
     name: Name
     description: str
     trigger_pattern: str
@@ -51,12 +46,7 @@ class StoredSkill(Record, frozen=True, kw_only=True, gc=False):
     last_used: Time | None = None
     created_at: Time = field(default_factory=now)
     failure_count: Count = 0
-    metadata_json: OptionalJSONText = None
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """``metadata_json`` decoded; empty when there is none."""
-        return decode_json(self.metadata_json)
+    metadata_json: OptionalJSONText = ABSENT
 
 
 def fold(text: str) -> str:
@@ -142,9 +132,9 @@ class Skills(Collection[StoredSkill]):
         return found[0]
 
     def by_pattern(self, text: str, *, limit: int | None = 100) -> list[StoredSkill]:
-        """Skills whose trigger pattern contains a text, most successful first, ties by id.
+        r"""Skills whose trigger pattern contains a text, most successful first, ties by id.
 
-        Case is ignored in every script and ``%``, ``_`` and ``\\`` stand for themselves. The
+        Case is ignored in every script and ``%``, ``_`` and ``\`` stand for themselves. The
         patterns are not applied: see `triggered_by` for that. Linear in the number of skills.
         """
         if len(text) > MAX_PATTERN:

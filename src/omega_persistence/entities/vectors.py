@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from msgspec import Meta, field
+from msgspec import Meta
 
 from omega_persistence.backends.table import Table
 from omega_persistence.entities.base import Children
+from omega_persistence.entities.conflicts import conflict
 from omega_persistence.entities.record import MAX_BYTES, Id, Record, finite_floats, new_id
 from omega_persistence.errors import InvalidDataError, NotFoundError
 
@@ -32,7 +33,6 @@ class StoredVector(Record, frozen=True, kw_only=True, gc=False):
             unnamed one, ``""``, may hold any.
     """
 
-    id: Id = field(default_factory=new_id)
     memory_id: Id
     dimensions: Annotated[int, Meta(ge=1, le=MAX_BYTES // 4)]
     data_blob: bytes
@@ -139,13 +139,8 @@ class Vectors(Children[StoredVector]):
                 )
                 known = next((other for other, id in rows if id != vector.id), known)
             if known != vector.dimensions:
-                message = (
-                    f"StoredVector {vector.id!r}: space {vector.space!r} holds vectors of {known}"
-                    f" dimensions, not {vector.dimensions}"
-                )
+                message = f"{vector.space!r:.80} holds vectors of {known} dimensions, not"
                 hint = "Give each embedding model a space of its own."
-                raise self._conflict(
-                    message, hint, vector, index if len(records) > 1 else None, "space"
-                )
-
-
+                reason = conflict(vector, "space", f"{message} {vector.dimensions}", hint)
+                reason.index = index if len(records) > 1 else None
+                raise reason

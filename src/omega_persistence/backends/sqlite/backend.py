@@ -9,7 +9,7 @@ from omega_persistence.backends.sqlite.connector import Connector
 from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, translate
 from omega_persistence.backends.sqlite.readers import Pool, Snapshot, Turns
 from omega_persistence.backends.sqlite.writer import Writer, Writing
-from omega_persistence.errors import BusyError, ConflictError
+from omega_persistence.errors import BusyError, ConflictError, InvalidDataError
 
 if TYPE_CHECKING:
     import os
@@ -44,6 +44,8 @@ class SQLiteBackend:
         ``adopt`` moves the rows of a file of the Rust crate. With ``rehearse`` the file stays as
         it is, and only ``migration`` is of use afterwards.
         """
+        if journal not in ("wal", "truncate"):
+            raise InvalidDataError(f"journal is wal or truncate: {journal!r}", field="journal")
         self._connector = Connector(
             path, read_only=read_only, durability=durability, busy_timeout=busy_timeout
         )
@@ -119,7 +121,9 @@ class SQLiteBackend:
             raise ConflictError(message, hint="Back up to another name.")
         if self._connector.in_memory:
             with self.snapshot() as session:
-                backup.copy(session.connection, path, overwrite, verify, progress)
+                backup.copy(
+                    session.connection, path, overwrite=overwrite, verify=verify, progress=progress
+                )
             return
         self._writer.refuse_holder()
         self._connector.refuse_closed()
@@ -193,7 +197,7 @@ class SQLiteBackend:
         try:
             source.execute("PRAGMA query_only = on; BEGIN")
             source.execute("SELECT 1 FROM sqlite_schema").fetchall()  # fixes what it sees
-            backup.copy(source, target, overwrite, verify, progress)
+            backup.copy(source, target, overwrite=overwrite, verify=verify, progress=progress)
         except DRIVER_ERRORS as error:
             raise translate(error) from error
         finally:

@@ -6,9 +6,6 @@ import os
 from time import gmtime, strftime
 from typing import TYPE_CHECKING
 
-import apsw
-
-from omega_persistence.backends import Problem
 from omega_persistence.backends.sqlite import files, inspection, schema
 from omega_persistence.backends.sqlite.connection import Patience, connect
 from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, translate
@@ -21,7 +18,9 @@ from omega_persistence.errors import (
 )
 
 if TYPE_CHECKING:
-    from omega_persistence.backends import Progress
+    import apsw
+
+    from omega_persistence.backends import Problem, Progress
 
 PAGES_A_STEP = 1000
 
@@ -29,9 +28,10 @@ PAGES_A_STEP = 1000
 def copy(
     source: apsw.Connection,
     target: str,
-    overwrite: bool,
-    verify: bool,
-    progress: Progress | None,
+    *,
+    overwrite: bool = False,
+    verify: bool = False,
+    progress: Progress | None = None,
 ) -> None:
     """Copy what a connection's open read transaction sees into another file, whole or not at all.
 
@@ -105,7 +105,7 @@ def restore(
         source.execute("SELECT 1 FROM sqlite_schema").fetchall()
         if exists and _replace_content(source, path, busy_timeout, progress):
             return
-        copy(source, path, overwrite=False, verify=False, progress=progress)
+        copy(source, path, progress=progress)
     except DRIVER_ERRORS as error:
         raise translate(error) from error
     finally:

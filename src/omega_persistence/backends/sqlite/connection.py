@@ -48,7 +48,7 @@ _LIMITS = (
 
 # EXTRA is FULL in WAL mode; in the other modes, which a new file or one of the Rust crate passes
 # through, it also makes the removal of the journal durable, without which a commit can be undone.
-_SYNCHRONOUS = {"full": "extra", "normal": "normal"}
+SYNCHRONOUS = {"full": "extra", "normal": "normal"}
 
 _PRAGMAS = """
     PRAGMA mmap_size = 0;
@@ -100,7 +100,7 @@ def connect(
             connection.config(option, value)
         for limit, value in _LIMITS:
             connection.limit(limit, value)
-        connection.execute(_PRAGMAS.format(synchronous=_SYNCHRONOUS[durability]))
+        connection.execute(_PRAGMAS.format(synchronous=SYNCHRONOUS[durability]))
         if sys.platform == "darwin":  # fsync alone does not reach the platter there
             connection.execute("PRAGMA fullfsync = on; PRAGMA checkpoint_fullfsync = on")
     except BaseException:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from omega_persistence.backends.sqlite import files
-from omega_persistence.backends.sqlite.connection import MEMORY, Patience, connect
+from omega_persistence.backends.sqlite.connection import MEMORY, SYNCHRONOUS, Patience, connect
 from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, translate
-from omega_persistence.errors import ClosedError, NotFoundError, StorageError
+from omega_persistence.errors import ClosedError, InvalidDataError, NotFoundError, StorageError
 
 if TYPE_CHECKING:
     import apsw
@@ -33,6 +34,15 @@ class Connector:
         durability: Durability,
         busy_timeout: float,
     ) -> None:
+        if durability not in SYNCHRONOUS:
+            raise InvalidDataError(
+                f"durability is one of {', '.join(SYNCHRONOUS)}: {durability!r}", field="durability"
+            )
+        if not 0 <= busy_timeout <= TIMEOUT_MAX:
+            raise InvalidDataError(
+                f"busy_timeout is a number of seconds from 0: {busy_timeout!r}",
+                field="busy_timeout",
+            )
         self.in_memory = path == MEMORY
         self.address = MEMORY if self.in_memory else files.absolute(path)
         self.read_only = read_only

@@ -63,7 +63,7 @@ def translate(error: Exception) -> StorageError:
     if isinstance(error, apsw.ConstraintError):
         # A refused NULL is how a child that would move shows itself (backends/table.py); which
         # row stands in the way is for the collection to find out.
-        bad_data = error.extendedresult in _BAD_DATA
+        bad_data = getattr(error, "extendedresult", 0) in _BAD_DATA
         return (InvalidDataError if bad_data else ConflictError)(str(error))
     for theirs, ours, hint in _FROM_DRIVER:
         if isinstance(error, theirs):

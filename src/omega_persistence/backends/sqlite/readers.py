@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from threading import Condition
+from threading import Condition, get_ident
 from time import monotonic, time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, says_damage
 from omega_persistence.backends.sqlite.session import SQLiteSession
@@ -24,10 +24,21 @@ if TYPE_CHECKING:
     class Readers(Protocol):
         """Where sessions that read come from."""
 
-        def take(self) -> Reader: ...
-        def give_back(self, reader: Reader) -> None: ...
-        def close(self) -> None: ...
-        def forget(self) -> None: ...
+        def take(self) -> Reader:
+            """A session for one thread, until it is given back."""
+            ...
+
+        def give_back(self, reader: Reader, /) -> None:
+            """Let another thread have it."""
+            ...
+
+        def close(self) -> None:
+            """Close what is not in use."""
+            ...
+
+        def forget(self) -> None:
+            """Let go of the connections without closing them."""
+            ...
 
 
 MAX_READERS = 16
@@ -41,7 +52,7 @@ class Reader(SQLiteSession):
         super().__init__(connection)
         self._readers = readers
 
-    def __enter__(self) -> Reader:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -72,7 +83,7 @@ class Pool:
         reader.now = int(time())
         return reader
 
-    def give_back(self, reader: Reader) -> None:
+    def give_back(self, reader: Reader, /) -> None:
         """Keep a session for the next thread, unless it is not fit to be used again."""
         if reader.spoilt:
             self._connector.close(reader.connection)
@@ -127,7 +138,7 @@ class _PooledReader(Reader):
         super().__init__(_open_to_read(connector), pool)
         self._connector = connector
 
-    def _after_error(self, error: Exception, sql: str, values: tuple[Any, ...]) -> list[Row]:
+    def _after_error(self, error: Exception, sql: str, values: tuple[Any, ...], /) -> list[Row]:
         ours = self.note(error)
         if not says_damage(error):
             raise ours from error
@@ -165,7 +176,7 @@ class Turns:
         reader.now = int(time())
         return reader
 
-    def give_back(self, reader: Reader) -> None:
+    def give_back(self, _reader: Reader, /) -> None:
         """Pass the turn on."""
         self._writer.end_turn()
 
@@ -192,7 +203,8 @@ class Snapshot:
             reader.rollback()
             self._readers.give_back(reader)
             raise
-        self._writer.hold()
+        self._owner = get_ident()
+        self._writer.hold(self._owner)
         return reader
 
     def __exit__(
@@ -201,6 +213,6 @@ class Snapshot:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._writer.let_go()
+        self._writer.let_go(self._owner)
         self._reader.rollback()
         self._readers.give_back(self._reader)

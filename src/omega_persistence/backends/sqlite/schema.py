@@ -117,7 +117,11 @@ def prepare(
             message = f"{path} is empty, it holds no store"
             raise NotFoundError(message, hint="Create one with `omega-persistence init`.")
     elif not may_migrate:
-        older = "the file was written by the Rust crate" if kind is Kind.REFERENCE else "the file has an older schema"
+        older = (
+            "the file was written by the Rust crate"
+            if kind is Kind.REFERENCE
+            else "the file has an older schema"
+        )
         raise SchemaError(older, hint=f"Run `omega-persistence migrate {path}`.")
     session.begin("IMMEDIATE")
     try:
@@ -170,7 +174,7 @@ def _apply(
         ((encoding,),) = session.rows("PRAGMA encoding")
         moved, quarantined = adopt(session, encoding)
         for table in reversed(REFERENCE_TABLES):
-            session.rows(cast("LiteralString", f"DROP TABLE {reference_name(table)}"))
+            session.rows(f"DROP TABLE {reference_name(table)}")
     session.connection.execute(
         f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {missing[-1].version}"
     )
@@ -195,10 +199,12 @@ def _set_aside(session: SQLiteSession) -> None:
     """Rename the tables of the Rust crate and drop its indexes, which would keep their names."""
     for table in REFERENCE_TABLES:
         new_name = reference_name(table)
-        session.rows(cast("LiteralString", f"ALTER TABLE {table} RENAME TO {new_name}"))
+        session.rows(f"ALTER TABLE {table} RENAME TO {new_name}")
 
 
 def _recorded(session: SQLiteSession) -> list[tuple[int, str]]:
+    if not _columns(session, "schema_migrations"):
+        raise SchemaError("the file is marked as a store but records no schema")
     rows = session.rows("SELECT version, digest FROM schema_migrations ORDER BY version")
     return cast("list[tuple[int, str]]", rows)
 

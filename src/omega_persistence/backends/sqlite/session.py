@@ -106,7 +106,7 @@ class SQLiteSession:
         except DRIVER_ERRORS:
             self.spoilt = True  # closing the connection rolls back; the cause is on its way out
 
-    def _after_error(self, error: Exception, sql: str, values: tuple[Any, ...]) -> list[Row]:
+    def _after_error(self, error: Exception, _sql: str, _values: tuple[Any, ...], /) -> list[Row]:
         raise self.note(error) from error
 
     def note(self, error: Exception) -> StorageError:
@@ -125,7 +125,7 @@ class _LostTransaction:
     def __init__(self, cause: StorageError) -> None:
         self._cause = cause
 
-    def execute(self, sql: str, values: object = ()) -> Any:
+    def execute(self, _sql: str, _values: object = (), /) -> Any:
         """Refuse."""
         message = f"the transaction was rolled back after an error: {self._cause}"
         raise TransactionError(message) from self._cause

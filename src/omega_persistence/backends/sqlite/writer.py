@@ -26,6 +26,7 @@ class Writer:
         self._connector = connector
         self._session: SQLiteSession | None = None
         self._turn = Lock()
+        self._owner = 0
         self._holders: set[int] = set()
 
     def use(self, connection: apsw.Connection) -> SQLiteSession:
@@ -37,19 +38,24 @@ class Writer:
         """Wait for the turn and open a transaction; `end` must follow."""
         self.refuse_holder()
         if self._connector.read_only:
-            message = f"{self._connector.address} was opened read-only"
-            raise UnsupportedError(message, hint="Open it without read_only=True.")
+            raise UnsupportedError(
+                f"{self._connector.address} was opened read-only",
+                hint="Open it without read_only=True.",
+            )
         # The caller's timeout covers both queues: the threads here and the other processes.
         deadline = monotonic() + self._connector.busy_timeout
         session = self.take_turn()
         try:
-            self.patience.deadline = deadline
             session.now = int(time())
+            self.patience.deadline = deadline
             session.begin("IMMEDIATE")
         except BaseException:
             self.end_turn()
             raise
-        self.hold()
+        finally:
+            self.patience.deadline = None
+        self._owner = get_ident()
+        self.hold(self._owner)
         return session
 
     def end(self, session: SQLiteSession, error: BaseException | None) -> None:
@@ -60,19 +66,14 @@ class Writer:
             else:
                 session.rollback()
         finally:
-            self.let_go()
+            self.let_go(self._owner)
             self.end_turn()
 
     def take_turn(self) -> SQLiteSession:
         """Wait for the writer connection, outside any transaction; `end_turn` must follow."""
-        connector = self._connector
-        connector.refuse_closed()
-        if not self._turn.acquire(timeout=connector.busy_timeout):
-            message = f"another thread wrote for longer than {connector.busy_timeout} s"
-            raise BusyError(message, hint="Try again, or keep transactions short.")
+        self._acquire()
         try:
-            connector.refuse_closed()  # meanwhile
-            return self._session or self.use(connector.open("write", self.patience))
+            return self._session or self.use(self._connector.open("write", self.patience))
         except BaseException:
             self._turn.release()
             raise
@@ -81,37 +82,55 @@ class Writer:
         """Pass the turn on; after an I/O error the next one gets a new connection."""
         session = self._session
         if session is not None and session.spoilt:
-            self._connector.close(session.connection)
-            self._session = None
+            self._drop()
             if self._connector.in_memory:
                 self._connector.refusal = "an error took its only connection, and all it held"
         self._turn.release()
 
-    def hold(self) -> None:
-        """Note that this thread has a transaction or snapshot open."""
-        self._holders.add(get_ident())
+    def hold(self, thread: int) -> None:
+        """Note that a thread has a transaction or snapshot open."""
+        self._holders.add(thread)
 
-    def let_go(self) -> None:
+    def let_go(self, thread: int) -> None:
         """Note that it has none any more."""
-        self._holders.discard(get_ident())
+        self._holders.discard(thread)
 
     def refuse_holder(self) -> None:
         """Raise if this thread has a transaction or snapshot open: it would wait for itself."""
         if self._holders and get_ident() in self._holders:
-            message = "this thread has a transaction or snapshot open on the store"
-            raise TransactionError(message, hint="Use that one until its block ends.")
+            raise TransactionError(
+                "this thread has a transaction or snapshot open on the store",
+                hint="Use that one until its block ends.",
+            )
 
     def close(self, refusal: str) -> None:
         """Close the connection when the last transaction has ended, and refuse further ones."""
         self.refuse_holder()
-        self.take_turn()
+        self._acquire()
         try:
             self._connector.refusal = refusal
-            if self._session is not None:
-                self._connector.close(self._session.connection)
-                self._session = None
+            self._drop()
         finally:
             self._turn.release()
+
+    def _acquire(self) -> None:
+        connector = self._connector
+        connector.refuse_closed()
+        if not self._turn.acquire(timeout=connector.busy_timeout):
+            raise BusyError(
+                f"another thread wrote for longer than {connector.busy_timeout} s",
+                hint="Try again, or keep transactions short.",
+            )
+        try:
+            connector.refuse_closed()  # it may have been closed meanwhile
+        except BaseException:
+            self._turn.release()
+            raise
+
+    def _drop(self) -> None:
+        if self._session is not None:
+            self._connector.close(self._session.connection)
+            self._session = None
 
 
 class Writing:
