@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import Any
+from functools import partial
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+import msgspec
 from hypothesis import strategies as st
 
+import samples
 from omega_persistence import (
     StoredArchitecture,
     StoredCausalEdge,
@@ -17,6 +21,12 @@ from omega_persistence import (
     StoredSkill,
     StoredVector,
 )
+from omega_persistence.entities import Collections
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from omega_persistence.entities.base import Collection
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60)
 names = texts.filter(bool)
@@ -102,18 +112,21 @@ def intelligences(arch_ids: st.SearchStrategy[str] = ids) -> st.SearchStrategy[S
 
 
 def vectors(memory_ids: st.SearchStrategy[str] = ids) -> st.SearchStrategy[StoredVector]:
-    """Vectors of some memories, all in the unnamed space."""
-    numbers = st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), min_size=1)
-    return st.builds(
-        lambda id, memory_id, numbers: StoredVector(
-            id=id,
-            memory_id=memory_id,
-            dimensions=len(numbers),
-            data_blob=struct.pack(f"<{len(numbers)}f", *numbers),
-        ),
-        ids,
-        memory_ids,
-        numbers,
+    """Vectors of some memories: of any length in the unnamed space, or of three in another."""
+    number = st.floats(allow_nan=False, allow_infinity=False, width=32)
+    unnamed = st.tuples(st.just(""), st.lists(number, min_size=1, max_size=20))
+    named = st.tuples(st.just("three"), st.lists(number, min_size=3, max_size=3))
+    return st.builds(_vector, ids, memory_ids, unnamed | named)
+
+
+def _vector(id: str, memory_id: str, content: tuple[str, list[float]]) -> StoredVector:
+    space, numbers = content
+    return StoredVector(
+        id=id,
+        memory_id=memory_id,
+        dimensions=len(numbers),
+        data_blob=struct.pack(f"<{len(numbers)}f", *numbers),
+        space=space,
     )
 
 
@@ -148,3 +161,83 @@ def causal_edges(memory_ids: st.SearchStrategy[str] = ids) -> st.SearchStrategy[
         evidence_count=counts,
         metadata_json=metadata,
     )
+
+
+class Family(NamedTuple):
+    """How to make records of one type, and what must be stored before any of them."""
+
+    records: st.SearchStrategy[Any]
+    example: Any
+    parents: tuple[Any, ...] = ()
+
+
+ONE, TWO = "parent one", "parent two"
+_parents = st.sampled_from((ONE, TWO))
+_memories = (samples.memory(ONE), samples.memory(TWO))
+_architectures = (samples.architecture(ONE), samples.architecture(TWO))
+
+# A new entity needs one line here; the tests of every collection then cover it.
+FAMILIES: dict[type[Any], Family] = {
+    StoredMemory: Family(memories, samples.memory()),
+    StoredSkill: Family(skills, samples.skill()),
+    StoredArchitecture: Family(architectures, samples.architecture()),
+    StoredIntelligence: Family(
+        intelligences(_parents), samples.intelligence("i", ONE), _architectures
+    ),
+    StoredVector: Family(vectors(_parents), samples.vector("v", ONE), _memories),
+    StoredReflexionEpisode: Family(
+        reflexion_episodes(_parents), samples.episode("e", ONE), _memories
+    ),
+    StoredCausalEdge: Family(causal_edges(_parents), samples.edge("e", ONE, TWO), _memories),
+}
+
+
+_EVERYTHING = Collections(cast("Any", None), "")  # asked for its tables only
+ENTITIES: tuple[type[Any], ...] = tuple(collection.table.entity for collection in _EVERYTHING.all())
+
+
+def collection_of(collections: Collections, entity: type[Any]) -> Collection[Any]:
+    """The collection of a type of record."""
+    return next(each for each in collections.all() if each.table.entity is entity)
+
+
+def put_parents(collections: Collections, entity: type[Any]) -> None:
+    """Store what the records of `FAMILIES` refer to."""
+    for parent in FAMILIES[entity].parents:
+        collection_of(collections, cast("type[Any]", type(parent))).put(parent)
+
+
+def batches(entity: type[Any], *, min_size: int = 0, max_size: int = 4) -> st.SearchStrategy[Any]:
+    """Lists of records that can all be stored: no id and no unique field twice."""
+    fields = ("id", *collection_of(_EVERYTHING, entity).table.unique)
+    unique: tuple[Callable[[Any], Any], ...] = tuple(attrgetter(field) for field in fields)
+    return st.lists(
+        FAMILIES[entity].records, unique_by=unique, min_size=min_size, max_size=max_size
+    )
+
+
+def series(entity: type[Any], count: int) -> list[Any]:
+    """Records that differ in id and unique fields alone, in the order of their ids."""
+    unique = collection_of(_EVERYTHING, entity).table.unique
+    return [
+        msgspec.structs.replace(
+            FAMILIES[entity].example, id=f"id {i:05}", **dict.fromkeys(unique, f"{i}")
+        )
+        for i in range(count)
+    ]
+
+
+# The rules of storing again, spelt out apart from the library.
+_KEEP_GREATER = ("success_count", "failure_count", "access_count", "evidence_count")
+_KEEP_TIME = ("last_used", "last_accessed", "updated_at")
+
+
+def merged(old: Any, new: Any) -> Any:
+    """What the store must hold after ``old`` was there and ``new`` was put under its id."""
+    changes: dict[str, Any] = {}
+    for field in filter(partial(hasattr, new), (*_KEEP_GREATER, *_KEEP_TIME)):
+        known = [value for value in (getattr(old, field), getattr(new, field)) if value is not None]
+        changes[field] = max(known, default=None)
+    if hasattr(new, "created_at"):
+        changes["created_at"] = min(old.created_at, new.created_at)
+    return msgspec.structs.replace(new, **changes)

@@ -27,6 +27,7 @@ from omega_persistence.errors import (
     UnsupportedError,
 )
 from omega_persistence.store import OmegaStore, Snapshot, Transaction
+from omega_persistence.transfer import ImportReport, OnConflict
 
 __version__ = "0.1.0"
 
@@ -37,11 +38,13 @@ __all__ = [
     "ConflictError",
     "CorruptionError",
     "DatabaseStatistics",
+    "ImportReport",
     "InvalidDataError",
     "Migration",
     "NotFoundError",
     "Note",
     "OmegaStore",
+    "OnConflict",
     "Problem",
     "Progress",
     "QuarantinedRow",

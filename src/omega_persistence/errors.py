@@ -29,7 +29,8 @@ class StorageError(Exception):
         kind: The type of record it is about, such as ``"StoredMemory"``.
         id: The id of the record it is about.
         field: The field it is about.
-        index: The position in the batch given to ``put_many`` or ``import_from``, from 0.
+        index: The position, from 0, in the batch given to ``put_many``, or of the line given to
+            ``import_jsonl``.
         hint: What to do about it, in a sentence.
         retryable: Whether the same call can succeed later, with nothing else changed.
     """

@@ -8,7 +8,7 @@ from omega_persistence.backends.scopes import Joined
 from omega_persistence.backends.sqlite.schema import REFERENCE_TABLES, reference_name
 from omega_persistence.entities import Collections, quarantine
 from omega_persistence.entities.record import checked
-from omega_persistence.errors import StorageError
+from omega_persistence.errors import ConflictError, InvalidDataError
 
 if TYPE_CHECKING:
     from omega_persistence.backends import Row, Session
@@ -91,6 +91,6 @@ def _put(
     try:
         record = checked(collection.table.entity(**fields), collection.table.entity)
         collection.write(session, [record])
-    except StorageError as error:
+    except (ConflictError, InvalidDataError) as error:
         return str(error)
     return None

@@ -9,7 +9,7 @@ from omega_persistence import doctor
 from omega_persistence.backends.scopes import Joined
 from omega_persistence.backends.sqlite import SQLiteBackend
 from omega_persistence.backends.sqlite import backup as copies
-from omega_persistence.entities import Collections, quarantine
+from omega_persistence.entities import Collections, namespaces, quarantine
 from omega_persistence.entities.base import checked_limit
 from omega_persistence.entities.record import check_text
 from omega_persistence.entities.statistics import DatabaseStatistics
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from omega_persistence.backends.sqlite.schema import Adopt
     from omega_persistence.doctor import Note
     from omega_persistence.entities.quarantine import QuarantinedRow
+    from omega_persistence.transfer import ImportReport, OnConflict, Readable, Writable
 
 
 class Snapshot(Collections):
@@ -150,11 +151,8 @@ class OmegaStore(FlatMethods):
 
     def namespaces(self) -> list[str]:
         """The namespaces that have records, sorted; a few microseconds for each."""
-        found: set[str] = set()
         with self._backend.snapshot() as session:
-            for collection in self.all():
-                found.update(name for (name,) in session.rows(collection.table.namespaces))
-        return sorted(found)
+            return namespaces(session, self)
 
     def delete_namespace(self, namespace: str) -> int:
         """Delete every record of a namespace in one transaction; returns how many there were."""
@@ -316,6 +314,79 @@ class OmegaStore(FlatMethods):
             BusyError: the target was in use for longer than 5 seconds.
         """
         copies.restore(backup, target, overwrite=overwrite, progress=progress)
+
+    def export_jsonl(
+        self,
+        target: str | os.PathLike[str] | Writable,
+        *,
+        all_namespaces: bool = False,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> int:
+        """Write this namespace, as it is at the start, as JSON Lines; returns how many records.
+
+        `omega_persistence.transfer` describes the format. Expired memories are written too.
+        Memory stays constant. Readers and writers go on meanwhile; those of a store in memory
+        wait. A file appears whole and synced, or not at all, and only its owner may read it.
+
+        Args:
+            target: The new file, or a file object open in binary mode, which is left open; what
+                it raises passes through.
+            all_namespaces: Write every namespace, and the quarantine.
+            overwrite: Replace a file of that name.
+            progress: Called with (records written, records in all).
+
+        Raises:
+            ConflictError: the target exists, or belongs to a store.
+        """
+        from omega_persistence.transfer.exporting import export  # noqa: PLC0415 - seldom needed
+
+        namespace = None if all_namespaces else self.namespace
+        return export(
+            self._backend, target, namespace=namespace, overwrite=overwrite, progress=progress
+        )
+
+    def import_jsonl(
+        self,
+        source: str | os.PathLike[str] | Readable,
+        *,
+        into: str | None = None,
+        on_conflict: OnConflict = "error",
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> ImportReport:
+        """Store the records of a file that `export_jsonl` wrote: all of them, or none.
+
+        One transaction: other writers wait until the source has been read. Memory stays constant.
+        An error names the line, and has its position from 0 as ``index``.
+
+        Args:
+            source: The file, or a file object open in binary mode, which is left open; what it
+                raises passes through.
+            into: The namespace for every record; None keeps those in the file. Quarantined rows
+                have none; one that the store has already is left out.
+            on_conflict: For a record whose id the store has: ``"error"`` refuses the file;
+                ``"skip"`` keeps what the store has, also when another id owns a unique name;
+                ``"update"`` puts it, with the rules of `Collection.put`.
+            dry_run: Do everything, and undo it.
+            progress: Called with (bytes read, bytes in all), or 0 for the latter unless the
+                source is a regular file's path. What it raises undoes the import.
+
+        Raises:
+            InvalidDataError: a line is not what an export holds, or the file was cut off.
+            ConflictError: a record's id or name is taken, or its parent is missing.
+            SchemaError: the file has a newer format.
+        """
+        from omega_persistence.transfer.importing import import_lines  # noqa: PLC0415 - seldom needed
+
+        return import_lines(
+            self._backend,
+            source,
+            into=into,
+            on_conflict=on_conflict,
+            dry_run=dry_run,
+            progress=progress,
+        )
 
     def compact(self) -> None:
         """Rewrite the file without free pages; writers wait, and it needs as much room again."""

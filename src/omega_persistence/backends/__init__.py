@@ -76,8 +76,8 @@ class Session(Protocol):
         """
         ...
 
-    def match(self, namespace: str, words: list[str], limit: int) -> list[tuple[str, float, str]]:
-        """Memories that hold any of the words: (id, score, snippet), best first, ties by id."""
+    def match(self, namespace: str, words: list[str], limit: int) -> list[tuple[str, float]]:
+        """Memories that hold any of the words: (id, score), best first, ties by id."""
         ...
 
 

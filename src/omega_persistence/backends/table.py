@@ -35,6 +35,7 @@ class Table(Generic[T]):
         unique: Fields that, besides ``id``, may not repeat within a namespace.
         derived: Column -> function of the record, for columns that are not on the record.
         visible: SQL that leaves out expired rows, or nothing.
+        make: A record of the values of ``select``, in its order.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Table(Generic[T]):
         self.get: LiteralString = f"{self.select} AND id = :id"
         self.page: LiteralString = f"{self.select} AND id > :after ORDER BY id LIMIT :limit"
         self.delete: LiteralString = f"DELETE FROM {name} WHERE namespace = :namespace AND id = :id"
-        self.load = _loader(entity, fields)
+        self.make = _maker(entity, fields)
 
     @property
     def count(self) -> LiteralString:
@@ -96,7 +97,7 @@ class Table(Generic[T]):
             WITH RECURSIVE names (name) AS (
                 SELECT min(namespace) FROM {self.name}
                 UNION ALL
-                SELECT (SELECT min(namespace) FROM {self.name} WHERE namespace > name)
+                SELECT (SELECT min(namespace) FROM {self.name} WHERE namespace > names.name)
                 FROM names WHERE name IS NOT NULL
             )
             SELECT name FROM names WHERE name IS NOT NULL"""
@@ -125,12 +126,12 @@ class Table(Generic[T]):
         return f"{column} = {new}"
 
 
-def _loader(entity: type[T], fields: tuple[str, ...]) -> Callable[[Row], T]:
-    """Make a record of a row: ``entity(id=row[0], ...)``, spelt out once as source.
+def _maker(entity: type[T], fields: tuple[str, ...]) -> Callable[..., T]:
+    """A function of the fields by position: ``entity(id=id, ...)``, spelt out once as source.
 
     Like ``collections.namedtuple``, since a loop over the names takes four times as long. Only
     names of our own fields are evaluated.
     """
-    arguments = ", ".join(f"{field}=row[{place}]" for place, field in enumerate(fields))
-    source = f"lambda row: entity({arguments})"
-    return cast("Callable[[Row], T]", eval(source, {"entity": entity}))  # noqa: S307
+    arguments = ", ".join(f"{field}={field}" for field in fields)
+    source = f"lambda {', '.join(fields)}: entity({arguments})"
+    return cast("Callable[..., T]", eval(source, {"entity": entity}))  # noqa: S307

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from omega_persistence.entities.architectures import Architectures
 from omega_persistence.entities.base import Collection
@@ -14,7 +14,7 @@ from omega_persistence.entities.skills import Skills
 from omega_persistence.entities.vectors import Vectors
 
 if TYPE_CHECKING:
-    from omega_persistence.backends import Scope
+    from omega_persistence.backends import Scope, Session
 
 
 class Collections:
@@ -32,5 +32,16 @@ class Collections:
 
     def all(self) -> tuple[Collection[Any], ...]:
         """Every collection, parents before children."""
-        found = [each for each in vars(self).values() if isinstance(each, Collection)]
-        return tuple(cast("list[Collection[Any]]", found))
+        return tuple(each for each in vars(self).values() if _is_collection(each))
+
+
+def _is_collection(value: object) -> TypeGuard[Collection[Any]]:
+    return isinstance(value, Collection)
+
+
+def namespaces(session: Session, collections: Collections) -> list[str]:
+    """The namespaces that have records in any of the collections, sorted."""
+    found: set[str] = set()
+    for collection in collections.all():
+        found.update(name for (name,) in session.rows(collection.table.namespaces))
+    return sorted(found)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import starmap
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, LiteralString
 
 import msgspec
 
 from omega_persistence.entities.conflicts import conflict, explain
 from omega_persistence.entities.record import R, checked
-from omega_persistence.errors import ConflictError, InvalidDataError, NotFoundError
+from omega_persistence.errors import (
+    ConflictError,
+    InvalidDataError,
+    NotFoundError,
+    StorageError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -49,7 +55,11 @@ class Collection(Generic[R]):
         """
         plain = checked(record, self.table.entity)
         with self._scope.write() as session:
-            self.write(session, [plain])
+            try:
+                self.write(session, [plain])
+            except StorageError as error:
+                error.index = None  # there is no batch
+                raise
 
     def put_many(self, records: Iterable[R]) -> int:
         """Put all of them in one transaction, or none; returns how many.
@@ -74,7 +84,7 @@ class Collection(Generic[R]):
             row = session.row(self.table.get, namespace=self._namespace, id=id)
         if row is None:
             raise self._missing(id)
-        return self.table.load(row)
+        return self.table.make(*row)
 
     def get_many(self, ids: Iterable[str]) -> list[R]:
         """Those of the ids that exist, in the order asked; a repeated id is repeated."""
@@ -132,7 +142,7 @@ class Collection(Generic[R]):
                 limit=checked_limit(limit),
                 **params,
             )
-        return list(map(table.load, rows))
+        return list(starmap(table.make, rows))
 
     def _get_among(self, session: Session, ids: Sequence[str]) -> list[R]:
         rows = session.rows(
@@ -141,7 +151,7 @@ class Collection(Generic[R]):
             ids=_json_array(ids),
         )
         found = {row[0]: row for row in rows}
-        return [self.table.load(found[id]) for id in ids if id in found]
+        return [self.table.make(*found[id]) for id in ids if id in found]
 
     def _count(self, session: Session) -> int:
         row = session.row(self.table.count, namespace=self._namespace)
@@ -159,7 +169,7 @@ class Collection(Generic[R]):
         except (ConflictError, InvalidDataError) as error:
             index = error.index or 0
             reason = explain(session, table, namespace, records[index], error)
-            reason.index = index if len(records) > 1 else None
+            reason.index = index
             raise reason from error
 
     def _admit(self, session: Session, records: Sequence[R]) -> None:
@@ -201,7 +211,7 @@ class Children(Collection[R]):
                     message = f"names {parent!r:.80}, which is not in memories: it has expired"
                     hint = "Put the memory again with a later expires_at, or with none."
                     reason = conflict(record, field, message, hint)
-                    reason.index = index if len(records) > 1 else None
+                    reason.index = index
                     raise reason
 
 

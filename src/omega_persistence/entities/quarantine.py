@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, LiteralString
 import msgspec
 from msgspec import Struct
 
+from omega_persistence.errors import InvalidDataError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from omega_persistence.backends import Session, Value
 
@@ -52,6 +54,11 @@ _LIST = """
 
 _COUNT = "SELECT count(*) FROM quarantine"
 
+_LAST = "SELECT coalesce(max(seq), 0) FROM quarantine"
+
+_AMONG: LiteralString = """
+    SELECT source, row_json, reason FROM quarantine WHERE seq <= :last AND row_json """
+
 _DELETE: LiteralString = "DELETE FROM quarantine WHERE seq = :number"
 
 
@@ -59,6 +66,52 @@ def add(session: Session, table: str, raw: RawRow, reason: str) -> None:
     """Keep a row."""
     row_json = msgspec.json.encode(raw).decode()
     session.run(_ADD, source=table, row_json=row_json, reason=reason)
+
+
+def last(session: Session) -> int:
+    """The number of the newest row, 0 when there is none."""
+    row = session.row(_LAST)
+    return row[0] if row else 0
+
+
+def add_missing(session: Session, rows: Sequence[tuple[str, RawRow, str]], last: int) -> int:
+    """Keep those (table, raw row, reason) that are not among the rows up to a number.
+
+    Returns how many; their bytes must have passed `check_raw`. An error carries the position of
+    its row as ``index``. Reads the whole quarantine once.
+    """
+    new = [(table, msgspec.json.encode(raw).decode(), reason) for table, raw, reason in rows]
+    texts = msgspec.json.encode([row_json for _, row_json, _ in new]).decode()
+    known = set(session.rows(_AMONG + session.among, last=last, ids=texts) if last else [])
+    added = 0
+    for position, row in enumerate(new):
+        if row not in known:
+            try:
+                session.run_many(_ADD, [row])
+            except InvalidDataError as error:
+                error.index = position
+                raise
+            added += 1
+    return added
+
+
+def check_raw(raw: RawRow) -> None:
+    """Refuse a row that `rows_after` could not read.
+
+    Raises:
+        InvalidDataError: a storage class is unknown, or its bytes have the wrong length.
+    """
+    for column, (kind, value) in raw.items():
+        if kind in _WIDTHS and len(value) != _WIDTHS[kind]:
+            message = f"{column!r:.80} is {kind} of {len(value)} bytes, not {_WIDTHS[kind]}"
+            raise InvalidDataError(message, field="raw")
+        if kind not in _WIDTHS and kind not in _ANY_WIDTH:
+            message = f"{column!r:.80} has the unknown storage class {kind!r:.80}"
+            raise InvalidDataError(message, field="raw")
+
+
+_WIDTHS = {"null": 0, "integer": 8, "real": 8}
+_ANY_WIDTH = frozenset(("text", "text/UTF-16le", "text/UTF-16be", "blob"))
 
 
 def rows_after(session: Session, number: int, limit: int) -> list[QuarantinedRow]:

@@ -7,6 +7,7 @@ import os
 from array import array
 from operator import attrgetter
 from sys import byteorder
+from threading import Lock
 from time import time, time_ns
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, get_type_hints
 
@@ -56,20 +57,32 @@ def now() -> int:
     return int(time())
 
 
+def checked_time(at: int | None) -> int:
+    """A Unix time given by a caller; the present for None."""
+    if at is None:
+        return now()
+    if type(at) is not int or not -(2**63) <= at < 2**63:
+        message = f"a time must be whole Unix seconds within 64 bits: {at!r:.80}"
+        raise InvalidDataError(message, field="at")
+    return at
+
+
 _last_id = 0
+_ids = Lock()
 
 
 def new_id() -> str:
     """A time-ordered UUID (version 7, RFC 9562): later calls in a process sort later.
 
     The 42 bits after the milliseconds count on from a random start within each millisecond
-    (method 1 of section 6.2); 32 random bits follow, which also tell apart what two threads or a
-    forked child may draw at once.
+    (method 1 of section 6.2); 32 random bits follow, which also tell apart what two processes may
+    draw at once.
     """
     global _last_id  # noqa: PLW0603 - the one piece of state that makes ids monotonic
     noise = int.from_bytes(os.urandom(9), "big")
-    ordered = max(_last_id + 1, time_ns() // 1_000_000 << 42 | noise >> 32)
-    _last_id = ordered
+    with _ids:
+        ordered = max(_last_id + 1, time_ns() // 1_000_000 << 42 | noise >> 32)
+        _last_id = ordered
     text = (
         f"{ordered >> 42:012x}7{ordered >> 30 & 0xFFF:03x}"
         f"{0x8000 | ordered >> 16 & 0x3FFF:04x}{ordered & 0xFFFF:04x}{noise & 0xFFFFFFFF:08x}"
@@ -77,9 +90,16 @@ def new_id() -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+def _unlock_ids() -> None:
+    global _ids  # noqa: PLW0603 - another thread may have held it when the process was forked
+    _ids = Lock()
+
+
+os.register_at_fork(after_in_child=_unlock_ids)
+
 JSONShapes = dict[str, tuple[type, ...]]
 
-METADATA: JSONShapes = {"metadata_json": (dict, type(None))}
+METADATA: JSONShapes = {"metadata_json": (dict,)}
 
 R = TypeVar("R", bound="Record")
 
@@ -168,8 +188,10 @@ def checked(record: R, kind: type[R], index: int | None = None) -> R:
             raise _refusal(record, index, field, f"is longer than {MAX_BYTES} bytes")
     for field, shapes in kind.json_shapes.items():
         text = getattr(plain, field)
+        if text is None:
+            continue
         try:
-            decoded = decode_json(text)
+            decoded = msgspec.json.decode(text)
         except (msgspec.MsgspecError, RecursionError) as error:
             raise _refusal(record, index, field, f"is not JSON: {error}") from error
         if shapes and not isinstance(decoded, shapes):

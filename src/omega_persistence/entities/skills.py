@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import field
 
 from omega_persistence.backends.table import Table
-from omega_persistence.entities.base import Collection
+from omega_persistence.entities.base import Collection, checked_limit
 from omega_persistence.entities.record import (
     ABSENT,
     Count,
@@ -16,6 +16,8 @@ from omega_persistence.entities.record import (
     OptionalJSONText,
     RecordWithMetadata,
     Time,
+    check_text,
+    checked_time,
     now,
 )
 from omega_persistence.errors import InvalidDataError, NotFoundError
@@ -137,10 +139,14 @@ class Skills(Collection[StoredSkill]):
         Case is ignored in every script and ``%``, ``_`` and ``\`` stand for themselves. The
         patterns are not applied: see `triggered_by` for that. Linear in the number of skills.
         """
-        if len(text) > MAX_PATTERN:
-            message = f"the text to look for has {len(text)} characters, more than {MAX_PATTERN}"
+        if text != "":
+            check_text("text", text)
+        literal = fold(text[: MAX_PATTERN + 1])
+        literal = literal.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        # SQLite takes a pattern of 50,000 bytes, and folding can make a text longer.
+        if len(text) > MAX_PATTERN or len(literal.encode()) > 4 * MAX_PATTERN:
+            message = f"the text to look for is longer than {MAX_PATTERN} characters of 4 bytes"
             raise InvalidDataError(message, field="text")
-        literal = fold(text).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         return self._select(_BY_PATTERN, limit, pattern=f"%{literal}%")
 
     def triggered_by(self, text: str, *, limit: int | None = 100) -> list[StoredSkill]:
@@ -151,14 +157,16 @@ class Skills(Collection[StoredSkill]):
         hang the caller. Every pattern of the namespace is tried, about 3 microseconds each once
         it has been compiled in this process.
         """
+        wanted = checked_limit(limit)
+        text = text.encode(errors="replace").decode()  # RE2 takes no lone surrogates
         folded = fold(text)
         found: list[StoredSkill] = []
         for skill in self._select(_TOP, None):
+            if len(found) == wanted:
+                break
             search = trigger(skill.trigger_pattern)
             if search(text) if search else fold(skill.trigger_pattern) in folded:
                 found.append(skill)
-                if len(found) == limit:
-                    break
         return found
 
     def top(self, *, limit: int | None = 10) -> list[StoredSkill]:
@@ -171,7 +179,7 @@ class Skills(Collection[StoredSkill]):
         Raises:
             NotFoundError: there is no such skill.
         """
-        self._update(_RECORD_SUCCESS, id, at=now() if at is None else at)
+        self._update(_RECORD_SUCCESS, id, at=checked_time(at))
 
     def record_failure(self, id: str, at: int | None = None) -> None:
         """Count a failure at a Unix time, now by default.
@@ -179,4 +187,4 @@ class Skills(Collection[StoredSkill]):
         Raises:
             NotFoundError: there is no such skill.
         """
-        self._update(_RECORD_FAILURE, id, at=now() if at is None else at)
+        self._update(_RECORD_FAILURE, id, at=checked_time(at))

@@ -52,7 +52,8 @@ class StoredVector(Record, frozen=True, kw_only=True, gc=False):
 
         try:
             with np.errstate(over="ignore"):
-                numbers = np.asarray(array).astype("<f4")
+                # Without "same_kind" texts, dates and half of each complex number would pass.
+                numbers = np.asarray(array).astype("<f4", casting="same_kind")
         except (TypeError, ValueError) as error:
             message = f"a vector is made of numbers: {error}"
             raise InvalidDataError(message, field="array") from error
@@ -142,5 +143,5 @@ class Vectors(Children[StoredVector]):
                 message = f"{vector.space!r:.80} holds vectors of {known} dimensions, not"
                 hint = "Give each embedding model a space of its own."
                 reason = conflict(vector, "space", f"{message} {vector.dimensions}", hint)
-                reason.index = index if len(records) > 1 else None
+                reason.index = index
                 raise reason

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from omega_persistence.backends.sqlite import backup, files, fork, inspection, schema
+from omega_persistence.backends import files
+from omega_persistence.backends.sqlite import backup, fork, inspection, schema
 from omega_persistence.backends.sqlite.connector import Connector
 from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, translate
 from omega_persistence.backends.sqlite.readers import Pool, Snapshot, Turns
 from omega_persistence.backends.sqlite.writer import Writer, Writing
-from omega_persistence.errors import BusyError, ConflictError, InvalidDataError
+from omega_persistence.errors import BusyError, CorruptionError, InvalidDataError
 
 if TYPE_CHECKING:
     import os
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from omega_persistence.backends.sqlite.connection import Durability, Journal
     from omega_persistence.backends.sqlite.readers import Reader, Readers
     from omega_persistence.backends.sqlite.schema import Adopt
+    from omega_persistence.backends.sqlite.session import SQLiteSession
 
 
 class SQLiteBackend:
@@ -58,6 +60,7 @@ class SQLiteBackend:
             self.migration = self._open(
                 create=create and not read_only,
                 may_migrate=may_migrate and not read_only,
+                local=journal == "wal" and not rehearse,
                 journal=None if read_only or rehearse else journal,
                 adopt=adopt,
                 rehearse=rehearse,
@@ -102,9 +105,14 @@ class SQLiteBackend:
         """Look for damage. While it runs, readers go on and writers wait."""
         if self._connector.read_only:
             with self.snapshot() as session:
-                return inspection.check(session.connection, writable=False)
-        with self.atomic() as session:
-            return inspection.check(session.connection, writable=True)
+                return self._problems(session, writable=False)
+        with Writing(self._writer) as session:
+            problems = self._problems(session, writable=True)
+            if problems:
+                # Nothing was written, and FTS5 cannot commit what it has found damaged.
+                session.spoil(CorruptionError(problems[0].detail))
+                session.rollback()
+        return problems
 
     def backup(
         self,
@@ -116,9 +124,7 @@ class SQLiteBackend:
     ) -> None:
         """Copy one snapshot of the store into another file; readers and writers go on."""
         path = files.absolute(target)
-        if path in {self.address, *(self.address + side for side in files.SIDE_FILES)}:
-            message = f"{path} belongs to the store itself"
-            raise ConflictError(message, hint="Back up to another name.")
+        files.require_foreign(path, self.address)
         if self._connector.in_memory:
             with self.snapshot() as session:
                 backup.copy(
@@ -159,14 +165,13 @@ class SQLiteBackend:
         *,
         create: bool,
         may_migrate: bool,
+        local: bool,
         journal: Journal | None,
         adopt: Adopt,
         rehearse: bool,
     ) -> Migration | None:
         connector, writer = self._connector, self._writer
-        first = connector.open_first(
-            create=create, local=journal == "wal", patience=writer.patience
-        )
+        first = connector.open_first(create=create, local=local, patience=writer.patience)
         session = writer.use(first)
         migration = schema.prepare(
             session,
@@ -203,9 +208,17 @@ class SQLiteBackend:
         finally:
             self._connector.close(source)
 
+    @staticmethod
+    def _problems(session: SQLiteSession, *, writable: bool) -> list[Problem]:
+        try:
+            return inspection.check(session.connection, writable=writable)
+        except DRIVER_ERRORS as error:
+            raise session.note(error) from error
+
     def _alone(self, statement: str) -> None:
         """Run what no transaction may surround, then shorten the log."""
         self._writer.refuse_holder()
+        self._connector.refuse_read_only()
         session = self._writer.take_turn()
         try:
             session.connection.execute(statement)

@@ -6,20 +6,22 @@ import os
 from time import gmtime, strftime
 from typing import TYPE_CHECKING
 
-from omega_persistence.backends.sqlite import files, inspection, schema
+import apsw
+
+from omega_persistence.backends import files
+from omega_persistence.backends.sqlite import inspection, schema
 from omega_persistence.backends.sqlite.connection import Patience, connect
-from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, translate
+from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, says_damage, translate
 from omega_persistence.backends.sqlite.session import SQLiteSession
 from omega_persistence.errors import (
     ConflictError,
     CorruptionError,
     NotFoundError,
+    SchemaError,
     UnsupportedError,
 )
 
 if TYPE_CHECKING:
-    import apsw
-
     from omega_persistence.backends import Problem, Progress
 
 PAGES_A_STEP = 1000
@@ -55,7 +57,11 @@ def copy(
         if problems:
             message = f"the store is damaged, no backup was made: {problems[0].detail}"
             raise CorruptionError(message, hint="See check().")
+        if overwrite:
+            _require_unlocked(target)  # meanwhile
 
+    if overwrite:
+        _require_unlocked(target)
     files.write_beside(target, write, overwrite=overwrite)
 
 
@@ -69,8 +75,11 @@ def verify(path: str | os.PathLike[str], *, busy_timeout: float = 5.0) -> list[P
     """
     connection, writable = _open_backup(files.absolute(path), busy_timeout)
     try:
+        kind = schema.recognise(SQLiteSession(connection))
+        if kind is schema.Kind.EMPTY:  # what a copy that was broken off leaves
+            raise SchemaError(f"{path} is empty, it holds no store")
         # The Rust crate's tables have none of our indexes to compare.
-        ours = schema.recognise(SQLiteSession(connection)) is schema.Kind.OURS
+        ours = kind is schema.Kind.OURS
         return inspection.check(connection, writable=writable, ours=ours)
     except DRIVER_ERRORS as error:
         raise translate(error) from error
@@ -121,17 +130,11 @@ def _replace_content(
     of one that has a log beside it would mix the two. False when SQLite cannot open the target,
     which is set aside then.
     """
+    connection = _open_target(path, busy_timeout) or _open_target(path, busy_timeout)
+    if connection is None:  # twice, since a disk that fails to read looks like damage
+        _set_aside(path)
+        return False
     try:
-        connection = connect(path, "write", patience=Patience(busy_timeout))
-    except DRIVER_ERRORS as error:
-        raise translate(error) from error
-    try:
-        try:
-            schema.recognise(SQLiteSession(connection))
-        except CorruptionError:
-            connection.close()
-            _set_aside(path)
-            return False
         if _page_size(connection) != _page_size(source):
             message = f"{path} has pages of another size than the backup"
             raise UnsupportedError(message, hint="Restore to another name.")
@@ -139,6 +142,27 @@ def _replace_content(
     finally:
         connection.close()
     return True
+
+
+def _open_target(path: str, busy_timeout: float) -> apsw.Connection | None:
+    """A connection to the file whose content is to be replaced; None when it is damaged."""
+    try:
+        # Its log may be all that is left of it.
+        connection = connect(path, "write", patience=Patience(busy_timeout), keep_log=True)
+    except DRIVER_ERRORS as error:
+        if says_damage(error):
+            return None
+        raise translate(error) from error
+    try:
+        schema.recognise(SQLiteSession(connection))
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
+    except CorruptionError:
+        connection.close()
+        return None
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _transfer(
@@ -163,6 +187,27 @@ def _open_backup(path: str, busy_timeout: float) -> tuple[apsw.Connection, bool]
         return connect(path, mode, patience=Patience(busy_timeout)), writable
     except DRIVER_ERRORS as error:
         raise translate(error) from error
+
+
+def _require_unlocked(path: str) -> None:
+    """Refuse to replace a database in which another program is at work.
+
+    It would go on in a file without a name, and its journal would lie beside the new one.
+    """
+    if not os.path.isfile(path):
+        return
+    files.require_at_rest(path)
+    try:
+        connection = connect(path, "write", patience=Patience(0))
+        try:
+            connection.execute("BEGIN EXCLUSIVE; ROLLBACK")
+        finally:
+            connection.close()
+    except (apsw.BusyError, apsw.LockedError) as error:
+        message = f"{path} is in use by another program"
+        raise ConflictError(message, hint="Choose another name, or try again.") from error
+    except DRIVER_ERRORS:
+        pass  # it is no database, or nobody can use it
 
 
 def _page_size(connection: apsw.Connection) -> int:

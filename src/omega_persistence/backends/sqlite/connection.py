@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from random import random
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Literal
 
@@ -38,6 +38,9 @@ _CONFIG = (
     (apsw.SQLITE_DBCONFIG_DQS_DML, 0),  # "x" is a name, never a string
     (apsw.SQLITE_DBCONFIG_DQS_DDL, 0),
     (apsw.SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0),
+    # One plan for a statement, whatever is bound: else SQLite prepares a query again at every
+    # execution to look at the value of its LIMIT, which costs more than reading 20 rows.
+    (apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1),
 )
 
 _LIMITS = (
@@ -55,7 +58,6 @@ _PRAGMAS = """
     PRAGMA temp_store = memory;
     PRAGMA cell_size_check = on;
     PRAGMA journal_size_limit = 67108864;
-    PRAGMA synchronous = {synchronous};
 """
 
 
@@ -78,7 +80,7 @@ class Patience:
             self._own_deadline = self.deadline or monotonic() + self.timeout
         if monotonic() >= self._own_deadline:
             return False
-        sleep(0.0002 + 0.001 * random())  # noqa: S311 - jitter, not a secret
+        sleep(0.0002 + 0.001 * os.urandom(1)[0] / 255)
         return True
 
 
@@ -89,20 +91,28 @@ def connect(
     patience: Callable[[int], bool],
     durability: Durability = "full",
     uri: str | None = None,
+    keep_log: bool = False,
 ) -> apsw.Connection:
-    """Open a connection with every setting but the journal mode, which belongs to the file."""
+    """Open a connection with every setting but the journal mode, which belongs to the file.
+
+    With ``keep_log`` closing it leaves the log beside the file as it is.
+    """
     flags = _FLAGS[mode] | (apsw.SQLITE_OPEN_URI if uri else 0)
     connection = apsw.Connection(uri or path, flags=flags)
     try:
         # Before the first statement: several processes may be opening a new file at once.
         connection.set_busy_handler(patience)
+        if keep_log:
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         for option, value in _CONFIG:
             connection.config(option, value)
         for limit, value in _LIMITS:
             connection.limit(limit, value)
-        connection.execute(_PRAGMAS.format(synchronous=SYNCHRONOUS[durability]))
+        connection.execute(_PRAGMAS).fetchall()  # else it stops where a setting returns a row
+        if mode != "read":  # reads the file, which may lie where nothing can be written beside it
+            connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS[durability]}")
         if sys.platform == "darwin":  # fsync alone does not reach the platter there
-            connection.execute("PRAGMA fullfsync = on; PRAGMA checkpoint_fullfsync = on")
+            connection.execute("PRAGMA fullfsync = on; PRAGMA checkpoint_fullfsync = on").fetchall()
     except BaseException:
         connection.close()
         raise

@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
-from omega_persistence.backends.sqlite import files
+from omega_persistence.backends import files
+from omega_persistence.backends.sqlite import fork
 from omega_persistence.backends.sqlite.connection import MEMORY, SYNCHRONOUS, Patience, connect
-from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, translate
-from omega_persistence.errors import ClosedError, InvalidDataError, NotFoundError, StorageError
+from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, says_damage, translate
+from omega_persistence.backends.sqlite.files import require_local
+from omega_persistence.errors import (
+    ClosedError,
+    InvalidDataError,
+    NotFoundError,
+    UnsupportedError,
+)
 
 if TYPE_CHECKING:
     import apsw
@@ -54,15 +60,14 @@ class Connector:
 
     def open(self, mode: Mode, patience: Patience | None = None) -> apsw.Connection:
         """A new connection."""
-        uri = f"file:{quote(self.address)}?immutable=1" if self._immutable else None
+        patience = patience or Patience(self.busy_timeout)
         try:
-            connection = connect(
-                self.address,
-                "read" if self.read_only else mode,
-                patience=patience or Patience(self.busy_timeout),
-                durability=self._durability,
-                uri=uri,
-            )
+            try:
+                connection = self._connect(mode, patience)
+            except DRIVER_ERRORS as error:
+                if not says_damage(error):
+                    raise
+                connection = self._connect(mode, patience)  # before believing it
         except DRIVER_ERRORS as error:
             raise translate(error) from error
         self._open.add(connection)
@@ -82,11 +87,26 @@ class Connector:
         files.require_folder(self.address)
         files.require_regular(self.address)
         if local:
-            files.require_local(self.address)
+            require_local(self.address)
         connection = self.open("create" if fresh else "write", patience)
         if fresh:
             files.make_private(self.address)
-        return connection if self._readable(connection) else self.open("read")
+        error = _cannot_read(connection)
+        if error is not None and says_damage(error):
+            self.close(connection)
+            connection = self.open("write", patience)
+            error = _cannot_read(connection)
+        if error is None:
+            return connection
+        self.close(connection)
+        if not self.read_only or any(
+            files.size(self.address + side) for side in ("-wal", "-journal")
+        ):
+            raise translate(error) from error
+        # A folder that cannot be written has no room for the side files of WAL mode. With no log
+        # or rollback journal beside the file nothing can be missed, and SQLite can do without.
+        self._immutable = True
+        return self.open("read")
 
     def close(self, connection: apsw.Connection) -> None:
         """Close a connection; what it has not committed is rolled back."""
@@ -99,24 +119,37 @@ class Connector:
             message = f"the store {self.address} cannot be used: {self.refusal}"
             raise ClosedError(message)
 
+    def refuse_read_only(self) -> None:
+        """Raise if the store was opened only to read."""
+        if self.read_only:
+            raise UnsupportedError(
+                f"{self.address} was opened read-only", hint="Open it without read_only=True."
+            )
+
     def abandon(self) -> list[apsw.Connection]:
         """Refuse all further use, in a forked child; returns every connection it inherited."""
-        self.refusal = "it was opened before this process was forked; open it again here"
+        self.refusal = fork.REFUSAL
         return list(self._open)
 
-    def _readable(self, connection: apsw.Connection) -> bool:
-        """Whether the connection can read; if not, it is closed and the next one is to be used.
+    def _connect(self, mode: Mode, patience: Patience) -> apsw.Connection:
+        return connect(
+            self.address,
+            "read" if self.read_only else mode,
+            patience=patience,
+            durability=self._durability,
+            uri=_immutable_uri(self.address) if self._immutable else None,
+        )
 
-        A folder that cannot be written has no room for the side files of WAL mode. With no log
-        beside the file there is nothing in them to be missed, and SQLite can do without.
-        """
-        try:
-            connection.execute("SELECT 1 FROM sqlite_schema").fetchall()
-        except DRIVER_ERRORS as error:
-            self.close(connection)
-            ours: StorageError = translate(error)
-            if not self.read_only or files.size(self.address + "-wal"):
-                raise ours from error
-            self._immutable = True
-            return False
-        return True
+
+def _cannot_read(connection: apsw.Connection) -> Exception | None:
+    try:
+        connection.execute("SELECT 1 FROM sqlite_schema").fetchall()
+    except DRIVER_ERRORS as error:
+        return error
+    return None
+
+
+def _immutable_uri(path: str) -> str:
+    from urllib.parse import quote  # noqa: PLC0415 - seldom needed, and 2 ms to load
+
+    return f"file:{quote(path)}?immutable=1"

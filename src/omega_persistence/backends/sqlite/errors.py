@@ -30,6 +30,11 @@ _FROM_DRIVER: tuple[tuple[type[Exception], type[StorageError], str | None], ...]
     (apsw.PermissionsError, StorageFullError, "The file or its folder cannot be written."),
     (apsw.NotADBError, CorruptionError, "Restore a backup with `omega-persistence restore`."),
     (apsw.CorruptError, CorruptionError, "Restore a backup with `omega-persistence restore`."),
+    (
+        apsw.CantOpenError,
+        BackendError,
+        "The file, or a log beside it, cannot be opened: look at the rights of the folder.",
+    ),
     (apsw.TooBigError, InvalidDataError, None),
     (apsw.NoFTS5Error, UnsupportedError, "This build of SQLite has no full-text search."),
     (UnicodeDecodeError, CorruptionError, "A text in the file is not UTF-8; see check()."),

@@ -8,13 +8,22 @@ from weakref import WeakSet
 
 if TYPE_CHECKING:
     from omega_persistence.backends.sqlite.backend import SQLiteBackend
+    from omega_persistence.backends.sqlite.session import SQLiteSession
+
+REFUSAL = "it was opened before this process was forked; open it again here"
 
 _open: WeakSet[SQLiteBackend] = WeakSet()
+_sessions: WeakSet[SQLiteSession] = WeakSet()
 
 
 def guard(backend: SQLiteBackend) -> None:
     """Make a store refuse to work in children of this process."""
     _open.add(backend)
+
+
+def watch(session: SQLiteSession) -> None:
+    """Make a session refuse to work in children of this process, whoever holds it."""
+    _sessions.add(session)
 
 
 def _in_child() -> None:
@@ -28,6 +37,8 @@ def _in_child() -> None:
             # Closing an inherited connection would delete the log that the parent is writing, so
             # not even the interpreter's exit may: the object is made immortal.
             pythonapi.Py_IncRef(py_object(connection))
+    for session in list(_sessions):
+        session.abandon()
 
 
 os.register_at_fork(after_in_child=_in_child)

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from omega_persistence.backends import FileSizes, Problem
-from omega_persistence.backends.sqlite import files
+from omega_persistence.backends import FileSizes, Problem, files
 
 if TYPE_CHECKING:
     from omega_persistence.backends import Session
@@ -19,6 +18,10 @@ _MIXED_SPACES = """
 
 # Compares every word of the index with the memories, which `PRAGMA integrity_check` does not.
 _FULL_TEXT = "INSERT INTO memories_fts (memories_fts, rank) VALUES ('integrity-check', 1)"
+
+
+# SQLError is how a virtual table says that it cannot be opened at all.
+_DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError, UnicodeDecodeError)
 
 
 def check(connection: apsw.Connection, *, writable: bool, ours: bool = True) -> list[Problem]:
@@ -39,12 +42,12 @@ def check(connection: apsw.Connection, *, writable: bool, ours: bool = True) -> 
         for namespace, space, lengths in connection.execute(_MIXED_SPACES) if ours else ():
             detail = f"space {space!r} of namespace {namespace!r} has {lengths} lengths"
             problems.append(Problem(kind="vector", table="vectors", detail=detail))
-    except (apsw.CorruptError, apsw.NotADBError, UnicodeDecodeError) as error:
+    except _DAMAGE as error:
         problems.append(Problem(kind="integrity", detail=str(error)))
     if writable and ours:
         try:
             connection.execute(_FULL_TEXT)
-        except apsw.CorruptError as error:
+        except _DAMAGE as error:
             detail = f"the full-text index differs from the memories: {error}"
             problems.append(Problem(kind="full_text", table="memories_fts", detail=detail))
     return problems

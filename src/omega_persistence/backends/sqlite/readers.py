@@ -103,8 +103,9 @@ class Pool:
             self._connector.close(self._idle.pop().connection)
 
     def forget(self) -> None:
-        """Let go of the connections without closing them."""
+        """Let go of the connections without closing them, in a forked child."""
         self._idle.clear()
+        self._room = Condition()  # a thread that the child does not have may hold the other
 
     def _another(self) -> Reader:
         deadline = monotonic() + self._connector.busy_timeout
@@ -150,10 +151,15 @@ class _PooledReader(Reader):
         try:
             rows = self.connection.execute(sql, values).fetchall()
         except DRIVER_ERRORS as again:
-            raise self.note(again) from again
+            ours = self.note(again)
+            if in_snapshot:
+                self._lose_transaction(ours)
+            raise ours from again
         if in_snapshot:
             message = "the file could not be read for a moment, and the snapshot was lost"
-            raise BackendError(message, hint="Take a new snapshot.") from error
+            ours = BackendError(message, hint="Take a new snapshot.")
+            self._lose_transaction(ours)
+            raise ours from error
         return rows
 
 

@@ -7,8 +7,12 @@ from enum import Enum
 from time import gmtime, strftime
 from typing import TYPE_CHECKING, LiteralString, cast
 
+import apsw
+import msgspec
+
 from omega_persistence.backends import migrate
 from omega_persistence.backends.migrate import Migration
+from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS
 from omega_persistence.errors import NotFoundError, SchemaError
 
 if TYPE_CHECKING:
@@ -83,6 +87,7 @@ def recognise(session: SQLiteSession) -> Kind:
         if names >= REFERENCE_TABLES.keys() and all(
             _columns(session, table) == columns for table, columns in REFERENCE_TABLES.items()
         ):
+            _refuse_dependants(session)
             return Kind.REFERENCE
     message = "the file is a database of another program, or of another version of the Rust crate"
     raise SchemaError(message, hint="It was not touched. Give the store a file of its own.")
@@ -124,18 +129,29 @@ def prepare(
         )
         raise SchemaError(older, hint=f"Run `omega-persistence migrate {path}`.")
     session.begin("IMMEDIATE")
+    backup = None
     try:
         kind = recognise(session)
         missing = known if kind is not Kind.OURS else migrate.pending(_recorded(session), known)
         report = None
         if missing:
-            report = _apply(session, kind, missing, adopt, None if rehearse else back_up, path)
+            if kind is not Kind.EMPTY and not rehearse:
+                # Through a second connection, which reads what is committed meanwhile.
+                name = _backup_name(path, kind, missing)
+                back_up(name)
+                backup = name
+            report = _apply(session, kind, missing, adopt, backup)
         if rehearse:
             session.rollback()
         else:
             session.commit()
-    except BaseException:
+    except BaseException as error:
         session.rollback()
+        if backup is not None and not session.spoilt:
+            os.unlink(backup)  # the file is as it was: else every attempt would leave a copy
+        if isinstance(error.__cause__, (apsw.SQLError, apsw.ConstraintError)):
+            message = f"the schema of this version does not fit into the file: {error}"
+            raise SchemaError(message, hint="The file was not changed.") from error
         raise
     return report
 
@@ -145,22 +161,14 @@ def _apply(
     kind: Kind,
     missing: tuple[Step, ...],
     adopt: Adopt,
-    back_up: Callable[[str], None] | None,
-    path: str,
+    backup: str | None,
 ) -> Migration | None:
-    from_version = missing[0].version - 1
-    backup = None
-    if kind is not Kind.EMPTY and back_up is not None:
-        # Through a second connection, which reads what is committed while this one has the lock.
-        backup = _backup_name(path, "reference" if kind is Kind.REFERENCE else f"v{from_version}")
-        back_up(backup)
     if kind is Kind.REFERENCE:
         _set_aside(session)
     if kind is not Kind.OURS:
         session.rows(_RECORDS)
     for step in missing:
-        # The whole script at once: a trigger's body holds semicolons of its own.
-        session.connection.execute(step.sql)
+        _script(session, step.sql)
         session.rows(
             "INSERT INTO schema_migrations (version, name, digest)"
             " VALUES (:version, :name, :digest)",
@@ -175,13 +183,12 @@ def _apply(
         moved, quarantined = adopt(session, encoding)
         for table in reversed(REFERENCE_TABLES):
             session.rows(f"DROP TABLE {reference_name(table)}")
-    session.connection.execute(
-        f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {missing[-1].version}"
-    )
+    marks = f"application_id = {APPLICATION_ID}; PRAGMA user_version = {missing[-1].version}"
+    _script(session, f"PRAGMA {marks}")
     if kind is Kind.EMPTY:
         return None
     return Migration(
-        from_version=from_version,
+        from_version=missing[0].version - 1,
         to_version=missing[-1].version,
         steps=[step.name for step in missing],
         backup=backup,
@@ -202,6 +209,33 @@ def _set_aside(session: SQLiteSession) -> None:
         session.rows(f"ALTER TABLE {table} RENAME TO {new_name}")
 
 
+def _script(session: SQLiteSession, sql: str) -> None:
+    """Execute a whole script at once: a trigger's body holds semicolons of its own."""
+    try:
+        session.connection.execute(sql)
+    except DRIVER_ERRORS as error:
+        raise session.note(error) from error
+
+
+# Moving the crate's tables away would empty or break what was built upon them: views, triggers,
+# virtual tables (none of them has a root page) and tables with foreign keys into them.
+_DEPENDANTS = """
+    SELECT type || ' ' || name FROM sqlite_schema
+    WHERE rootpage = 0
+       OR type = 'table' AND name NOT IN (SELECT value FROM json_each(:ours)) AND EXISTS (
+            SELECT 1 FROM pragma_foreign_key_list(sqlite_schema.name)
+            WHERE lower("table") IN (SELECT value FROM json_each(:ours)))
+    ORDER BY type, name"""
+
+
+def _refuse_dependants(session: SQLiteSession) -> None:
+    ours = msgspec.json.encode(list(REFERENCE_TABLES)).decode()
+    found = [what for (what,) in session.rows(_DEPENDANTS, ours=ours)]
+    if found:
+        message = f"the file of the Rust crate also holds what it did not make: {', '.join(found)}"
+        raise SchemaError(message, hint="It was not touched. Drop these from a copy of it.")
+
+
 def _recorded(session: SQLiteSession) -> list[tuple[int, str]]:
     if not _columns(session, "schema_migrations"):
         raise SchemaError("the file is marked as a store but records no schema")
@@ -210,12 +244,20 @@ def _recorded(session: SQLiteSession) -> list[tuple[int, str]]:
 
 
 def _columns(session: SQLiteSession, table: LiteralString) -> tuple[str, ...]:
-    rows = session.rows("SELECT name FROM pragma_table_info(:table)", table=table)
+    rows = session.rows(_COLUMNS, table=table)
     return tuple(name for (name,) in rows)
 
 
-def _backup_name(path: str, version: str) -> str:
+# Nothing for a view or a table without rowids; generated columns are listed.
+_COLUMNS = """
+    SELECT info.name FROM pragma_table_list(:table) AS list, pragma_table_xinfo(:table) AS info
+    WHERE list.type = 'table' AND list.wr = 0
+    ORDER BY info.cid"""
+
+
+def _backup_name(path: str, kind: Kind, missing: tuple[Step, ...]) -> str:
     """A name beside the file that is not taken."""
+    version = "reference" if kind is Kind.REFERENCE else f"v{missing[0].version - 1}"
     name = f"{path}.{version}-{strftime('%Y%m%dT%H%M%SZ', gmtime())}.backup"
     number = 1
     while os.path.exists(name):

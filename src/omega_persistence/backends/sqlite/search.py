@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-# Ranking sorts every memory that matches: that is what finding the best means. Snippets are made
-# for the best alone.
+# Ranking sorts every memory that matches: that is what finding the best means.
 MATCH = """
-    WITH best AS MATERIALIZED (
-        SELECT memories.seq AS seq, memories.id AS id, -bm25(memories_fts) AS score
-        FROM memories_fts
-        JOIN memories ON memories.seq = memories_fts.rowid
-        WHERE memories_fts MATCH :query
-          AND memories.namespace = :namespace
-          AND (memories.expires_at IS NULL OR memories.expires_at > :now)
-        ORDER BY score DESC, id
-        LIMIT :limit
-    )
-    SELECT best.id, best.score, snippet(memories_fts, 0, '**', '**', '…', 24)
-    FROM best CROSS JOIN memories_fts ON memories_fts.rowid = best.seq
+    SELECT memories.id, -bm25(memories_fts) AS score
+    FROM memories_fts
+    JOIN memories ON memories.seq = memories_fts.rowid
     WHERE memories_fts MATCH :query
-    ORDER BY best.score DESC, best.id
+      AND memories.namespace = :namespace
+      AND (memories.expires_at IS NULL OR memories.expires_at > :now)
+    ORDER BY score DESC, id
+    LIMIT :limit
 """
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from omega_persistence.backends.sqlite.connection import Patience
 from omega_persistence.backends.sqlite.session import SQLiteSession
-from omega_persistence.errors import BusyError, TransactionError, UnsupportedError
+from omega_persistence.errors import BusyError, TransactionError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -37,11 +37,7 @@ class Writer:
     def begin(self) -> SQLiteSession:
         """Wait for the turn and open a transaction; `end` must follow."""
         self.refuse_holder()
-        if self._connector.read_only:
-            raise UnsupportedError(
-                f"{self._connector.address} was opened read-only",
-                hint="Open it without read_only=True.",
-            )
+        self._connector.refuse_read_only()
         # The caller's timeout covers both queues: the threads here and the other processes.
         deadline = monotonic() + self._connector.busy_timeout
         session = self.take_turn()
@@ -84,7 +80,7 @@ class Writer:
         if session is not None and session.spoilt:
             self._drop()
             if self._connector.in_memory:
-                self._connector.refusal = "an error took its only connection, and all it held"
+                self._connector.refusal = f"an error took its only connection: {session.cause}"
         self._turn.release()
 
     def hold(self, thread: int) -> None:

@@ -1,0 +1,153 @@
+"""`check` finds every kind of damage that can be done to a file, and nothing in an intact one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from omega_persistence import OmegaStore, TransactionError
+from samples import architecture, edge, intelligence, memory, skill, vector
+from sqlite.support import Holder, damaged, execute
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A store at rest with records of several kinds."""
+    path = tmp_path / "store.db"
+    with OmegaStore(path) as store:
+        store.memories.put_many(memory(f"m{n:03}", content=f"apple{n} " * 50) for n in range(200))
+        store.vectors.put(vector("v", "m000", 1.0, 2.0, space="model"))
+        store.causal_edges.put(edge("e", "m000", "m001"))
+        store.skills.put(skill("s"))
+        store.architectures.put(architecture("a"))
+        store.intelligences.put(intelligence("i", "a"))
+        assert store.check() == []
+    return path
+
+
+def kinds(path: Path, *, read_only: bool = False) -> list[tuple[str, str | None]]:
+    """What `check` finds: the kind and the table of each problem."""
+    with OmegaStore(path, read_only=read_only) as store:
+        problems = store.check()
+        assert all(problem.detail for problem in problems)
+        return sorted({(problem.kind, problem.table) for problem in problems})
+
+
+def test_noise_on_some_pages_is_found(path: Path) -> None:
+    assert {kind for kind, _ in kinds(damaged(path))} >= {"integrity"}
+
+
+def test_one_letter_changed_inside_a_text_is_found(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"apple150 ", b"apply150 ", 1))
+    assert kinds(path) == [("full_text", "memories_fts")]
+
+
+def test_an_index_that_lacks_a_row_is_found(path: Path) -> None:
+    """As a program leaves it that writes to a table without the index, or a lost write."""
+    ((page,),) = execute(
+        path, "SELECT rootpage FROM sqlite_schema WHERE name = 'skills_by_success_count'"
+    )
+    content = bytearray(path.read_bytes())
+    empty_leaf = bytes((10, 0, 0, 0, 0, 16, 0, 0)).ljust(4096, b"\0")
+    content[(page - 1) * 4096 : page * 4096] = empty_leaf
+    path.write_bytes(content)
+    with OmegaStore(path) as store:
+        problems = store.check()
+    assert {problem.kind for problem in problems} == {"integrity"}
+    assert all("skills_by_success_count" in problem.detail for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("change", "table"),
+    [
+        ("UPDATE memories SET tier = 13 WHERE id = 'm000'", "memories"),
+        ("UPDATE memories SET metadata_json = 'not JSON' WHERE id = 'm000'", "memories"),
+        ("UPDATE architectures SET fitness_json = '[]'", "architectures"),
+        ("UPDATE vectors SET data_blob = x'00'", "vectors"),
+        ("UPDATE causal_edges SET weight = 9e999", "causal_edges"),
+        ("UPDATE skills SET success_count = -1", "skills"),
+    ],
+)
+def test_a_row_that_breaks_a_rule_is_found(change: str, table: str, path: Path) -> None:
+    execute(path, f"PRAGMA ignore_check_constraints = on; {change}")
+    with OmegaStore(path) as store:
+        (problem,) = store.check()
+    assert problem.kind == "integrity"
+    assert f"CHECK constraint failed in {table}" in problem.detail
+
+
+@pytest.mark.parametrize(
+    ("change", "table"),
+    [
+        ("DELETE FROM memories WHERE id = 'm001'", "causal_edges"),
+        ("DELETE FROM architectures", "intelligences"),
+        ("UPDATE vectors SET memory_id = 'gone'", "vectors"),
+        ("UPDATE vectors SET namespace = 'elsewhere'", "vectors"),
+    ],
+)
+def test_a_child_without_its_parent_is_found(change: str, table: str, path: Path) -> None:
+    execute(path, f"PRAGMA foreign_keys = off; {change}")
+    assert kinds(path) == [("foreign_key", table)]
+
+
+FULL_TEXT_DAMAGE = {
+    "a_memory_left_out": """
+        INSERT INTO memories_fts (memories_fts, rowid, content, keywords)
+        SELECT 'delete', seq, content, keywords FROM memories WHERE id = 'm007'""",
+    "a_memory_that_is_not_there": """
+        INSERT INTO memories_fts (rowid, content) VALUES (12345, 'a word of no memory')""",
+    "a_memory_changed_past_it": """
+        DROP TRIGGER memories_fts_update;
+        UPDATE memories SET content = 'written past the index' WHERE id = 'm007'""",
+}
+
+
+@pytest.mark.parametrize("change", FULL_TEXT_DAMAGE.values(), ids=FULL_TEXT_DAMAGE)
+def test_full_text_that_differs_from_the_memories_is_found(change: str, path: Path) -> None:
+    execute(path, change)
+    assert kinds(path) == [("full_text", "memories_fts")]
+
+
+def test_a_space_of_two_lengths_is_found(path: Path) -> None:
+    execute(
+        path,
+        "INSERT INTO vectors (namespace, id, memory_id, dimensions, data_blob, space)"
+        " VALUES ('default', 'w', 'm000', 1, x'00000000', 'model')",
+    )
+    with OmegaStore(path) as store:
+        (problem,) = store.check()
+    assert (problem.kind, problem.table) == ("vector", "vectors")
+    assert "'model'" in problem.detail
+
+
+def test_everything_that_is_wrong_is_told_at_once(path: Path) -> None:
+    execute(
+        path,
+        "PRAGMA ignore_check_constraints = on; UPDATE memories SET tier = 13 WHERE id = 'm000';"
+        "UPDATE vectors SET memory_id = 'gone';"
+        "INSERT INTO memories_fts (rowid, content) VALUES (12345, 'a word of no memory')",
+    )
+    found = [("foreign_key", "vectors"), ("full_text", "memories_fts"), ("integrity", None)]
+    assert kinds(path) == found
+
+
+def test_a_store_opened_to_read_is_checked_but_for_full_text(path: Path) -> None:
+    assert kinds(path, read_only=True) == []
+    execute(path, "PRAGMA foreign_keys = off; UPDATE vectors SET memory_id = 'gone'")
+    assert kinds(path, read_only=True) == [("foreign_key", "vectors")]
+
+
+def test_a_check_lets_readers_go_on_and_changes_nothing(path: Path) -> None:
+    with OmegaStore(path) as store, Holder(store, "snapshot"):
+        assert store.check() == []
+    before = path.read_bytes()
+    with OmegaStore(path) as store:
+        assert store.check() == []
+        with store.transaction(), pytest.raises(TransactionError):
+            store.check()
+    assert path.read_bytes() == before
