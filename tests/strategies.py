@@ -196,6 +196,11 @@ _EVERYTHING = Collections(cast("Any", None), "")  # asked for its tables only
 ENTITIES: tuple[type[Any], ...] = tuple(collection.table.entity for collection in _EVERYTHING.all())
 
 
+def type_of(record: Any) -> type[Any]:
+    """The type of a record, for a type checker."""
+    return cast("type[Any]", type(record))
+
+
 def collection_of(collections: Collections, entity: type[Any]) -> Collection[Any]:
     """The collection of a type of record."""
     return next(each for each in collections.all() if each.table.entity is entity)
@@ -204,7 +209,7 @@ def collection_of(collections: Collections, entity: type[Any]) -> Collection[Any
 def put_parents(collections: Collections, entity: type[Any]) -> None:
     """Store what the records of `FAMILIES` refer to."""
     for parent in FAMILIES[entity].parents:
-        collection_of(collections, cast("type[Any]", type(parent))).put(parent)
+        collection_of(collections, type_of(parent)).put(parent)
 
 
 def batches(entity: type[Any], *, min_size: int = 0, max_size: int = 4) -> st.SearchStrategy[Any]:

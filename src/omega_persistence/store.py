@@ -157,7 +157,7 @@ class OmegaStore(FlatMethods):
     def delete_namespace(self, namespace: str) -> int:
         """Delete every record of a namespace in one transaction; returns how many there were."""
         deleted = 0
-        with self._backend.atomic() as session:
+        with self._backend.atomic(alone=True) as session:
             for collection in reversed(self.all()):
                 deleted += session.run(collection.table.delete_namespace, namespace=namespace)
         return deleted
@@ -172,7 +172,7 @@ class OmegaStore(FlatMethods):
         processes wait with their writes meanwhile, and read what was before. This thread must use
         ``tx`` and not the store within the block.
         """
-        with self._backend.atomic() as session:
+        with self._backend.atomic(alone=True) as session:
             scope = Joined(session, writable=True)
             try:
                 yield Transaction(scope, self.namespace)
@@ -255,7 +255,7 @@ class OmegaStore(FlatMethods):
     def delete_quarantined(self, numbers: Iterable[int]) -> int:
         """Forget quarantined rows, named by their ``number``; returns how many there were."""
         unwanted = list(numbers)
-        with self._backend.atomic() as session:
+        with self._backend.atomic(alone=True) as session:
             return quarantine.delete(session, unwanted)
 
     def backup(

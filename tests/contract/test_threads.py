@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from omega_persistence import BusyError, ClosedError, OmegaStore, TransactionError
+from omega_persistence import BusyError, OmegaStore, TransactionError
 from samples import memory, skill
 
 if TYPE_CHECKING:
@@ -183,43 +183,3 @@ def test_readers_never_see_half_a_transaction(store: OmegaStore):
     finally:
         stop.set()
         writer.join(PATIENCE)
-
-
-def test_more_threads_than_connections_read_at_once(file_store: OmegaStore):
-    file_store.memories.put_many(memory(f"{i}") for i in range(10))
-    start = Barrier(40)
-
-    def read() -> int:
-        start.wait(PATIENCE)
-        return sum(len(list(file_store.memories)) for _ in range(5))
-
-    with ThreadPoolExecutor(40) as pool:
-        assert [done.result(PATIENCE) for done in [pool.submit(read) for _ in range(40)]] == [
-            50
-        ] * 40
-
-
-def test_closing_while_others_read_ends_them_with_an_answer_or_a_clear_error(
-    file_store: OmegaStore, tmp_path: Path
-):
-    file_store.memories.put(memory())
-    for _ in range(5):
-        store = OmegaStore(tmp_path / "store.db")
-        start = Barrier(5)
-
-        def read(store: OmegaStore = store, start: Barrier = start) -> None:
-            start.wait(PATIENCE)
-            for _ in range(1000):
-                try:
-                    assert store.memories.get("memory") == memory()
-                except ClosedError:
-                    return
-
-        with ThreadPoolExecutor(4) as pool:
-            readers = [pool.submit(read) for _ in range(4)]
-            start.wait(PATIENCE)
-            store.close()
-            for reader in readers:
-                reader.result(PATIENCE)
-        with pytest.raises(ClosedError):
-            store.memories.count()

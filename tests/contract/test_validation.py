@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from omega_persistence import InvalidDataError, OmegaStore, StoredMemory, StoredSkill
 from omega_persistence.entities.record import MAX_BYTES
 from samples import architecture, edge, episode, intelligence, memory, skill, vector
-from strategies import ENTITIES, FAMILIES, collection_of, put_parents
+from strategies import ENTITIES, FAMILIES, collection_of, put_parents, type_of
 
 NAN, INF = float("nan"), float("inf")
 
@@ -108,7 +108,7 @@ CASES = {
 def test_the_error_names_entity_id_field_value_and_rule(case: Case):
     with OmegaStore.new_in_memory() as store:
         record = case.record
-        entity = cast("type[Any]", type(case.record))
+        entity = type_of(case.record)
         put_parents(store, entity)
         before = store.statistics().counts
         collection = collection_of(store, entity)

@@ -17,10 +17,9 @@ import apsw
 import pytest
 
 import omega_persistence
-from omega_persistence import ConflictError, OmegaStore
+from omega_persistence import OmegaStore
 from omega_persistence.backends.sqlite.session import SQLiteSession
-from omega_persistence.entities import quarantine
-from samples import architecture, edge, episode, intelligence, memory, skill, vector
+from sqlite.every_statement import do_everything, fill
 from sqlite.support import execute
 
 if TYPE_CHECKING:
@@ -30,10 +29,11 @@ LIST = Path(__file__).with_name("query_plans.txt")
 
 # These look at the whole file, once in its life or when they are asked to.
 OF_THE_WHOLE_FILE = {"legacy", "schema", "inspection"}
+A_PROGRAM = {"__main__"}  # importing it would start it
 
 STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH|AND|WHERE|ORDER BY)\b")
 NOT_PLANNED = re.compile(r"PRAGMA|BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|SELECT 1 FROM sqlite_")
-COSTLY = re.compile(r"SCAN (?!CONSTANT ROW)|TEMP B-TREE")
+COSTLY = re.compile(r"SCAN (?!CONSTANT ROW|json_each)|TEMP B-TREE")  # json_each: ids given
 
 
 @pytest.fixture
@@ -65,106 +65,131 @@ def short(sql: str, store: OmegaStore) -> str:
     for collection in store.all():
         columns = ", ".join(collection.table.fields)
         sql = sql.replace(f"SELECT {columns} FROM", "SELECT .. FROM")
-    sql = re.sub(r"SELECT (coalesce\(.*\)) FROM", "SELECT sizes FROM", sql)
+    sql = re.sub(r"SELECT coalesce\(octet_length.* FROM", "SELECT octet_length(..) FROM", sql)
     return re.sub(r"(INSERT INTO \w+) \(.*(ON CONFLICT .*) SET .*", r"\1 .. \2 SET ..", sql)
 
 
-def fill(store: OmegaStore, rows: int) -> None:
-    """Records of every kind in two namespaces."""
-    for target in (store, store.in_namespace("other")):
-        numbers = range(rows)
-        target.memories.put_many(
-            memory(
-                f"m{n:04}",
-                content=f"word{n % 7} of {n}",
-                tier=1 + n % 12,
-                importance=n / rows,
-                created_at=n,
-                session=f"s{n % 5}" if n % 2 else None,
-                expires_at=None if n % 9 else 1,
-            )
-            for n in numbers
-        )
-        live = [f"m{n:04}" for n in numbers if n % 9]
-        target.skills.put_many(skill(f"s{n:04}", success_count=n % 50) for n in numbers)
-        target.architectures.put_many(
-            architecture(f"a{n:04}", paradigm=f"p{n % 4}", created_at=n) for n in numbers
-        )
-        target.intelligences.put_many(intelligence(f"i{n:04}", f"a{n % 20:04}") for n in numbers)
-        target.vectors.put_many(
-            vector(f"v{n:04}", id, 1.0, 2.0, space=f"model{n % 2}") for n, id in enumerate(live)
-        )
-        target.reflexion_episodes.put_many(
-            episode(f"e{n:04}", id, trigger=f"t{n % 6}") for n, id in enumerate(live)
-        )
-        target.causal_edges.put_many(
-            edge(f"c{n:04}", live[n // 10], id, edge_type=f"t{n % 3}") for n, id in enumerate(live)
-        )
+def together(plans: dict[str, list[str]], store: OmegaStore) -> dict[str, list[str]]:
+    """The same, where what several tables have in common is said once, of ``{table}``."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for statement, lines in plans.items():
+        names = [each.table.name for each in store.all() if each.table.name in statement]
+        told = "\n".join((statement, *lines))
+        for name in names[:1]:
+            told = re.sub(rf"(\b|(?<=index_)){name}", "{table}", told)
+        alike.setdefault(tuple(told.split("\n")), []).append(statement)
+    common = {key[0]: list(key[1:]) for key, statements in alike.items() if len(statements) > 1}
+    rest = [statements[0] for statements in alike.values() if len(statements) == 1]
+    return common | {statement: plans[statement] for statement in rest}
 
 
-def do_everything(store: OmegaStore, folder: Path) -> None:
-    """Execute every statement that there is."""
+def plan(connection: apsw.Connection, sql: str) -> list[str]:
+    """The lines of a plan, indented by their depth."""
+    depths = {0: 0}
+    lines: list[str] = []
+    names = dict.fromkeys(re.findall(r":(\w+)", sql))
+    for id, parent, _, detail in connection.execute(f"EXPLAIN QUERY PLAN {sql}", names):
+        depths[id] = depths[parent] + 1
+        lines.append("    " * depths[id] + detail)
+    if "ORDER BY" not in sql and "GROUP BY" not in sql:
+        # Every index begins with the namespace, so any one of them does to find all of it.
+        lines = [re.sub(r"INDEX \w+ (\(namespace=\?\))", r"INDEX * \1", each) for each in lines]
+    return lines
+
+
+def written() -> dict[str, tuple[list[str], list[str]]]:
+    """Statement -> (reasons, plan), as the list has them."""
+    found: dict[str, tuple[list[str], list[str]]] = {}
+    for block in LIST.read_text().split("\n\n")[1:]:
+        statement, *rest = block.strip("\n").split("\n")
+        reasons = [each for each in rest if each.startswith("#")]
+        found[statement] = reasons, [each for each in rest if not each.startswith("#")]
+    return found
+
+
+@pytest.mark.parametrize("analysed", [False, True])
+def test_every_statement_has_the_plan_that_is_written_down(
+    analysed: bool, executed: dict[str, None], tmp_path: Path
+) -> None:
+    expected = written()
+    with OmegaStore(tmp_path / "store.db") as store:
+        fill(store, 200)
+        executed.clear()  # what creates the tables has no plan
+        do_everything(store, tmp_path)
+        connection = apsw.Connection(str(tmp_path / "store.db"))
+        if analysed:
+            connection.execute("ANALYZE")
+        plans = {short(sql, store): plan(connection, sql) for sql in sorted(executed)}
+        plans = together(plans, store)
+        connection.close()
+    proposal = LIST.read_text().split("\n\n")[0].rstrip()
+    for statement, lines in plans.items():
+        reasons = expected[statement][0] if statement in expected else []
+        proposal += "\n\n" + "\n".join((statement, *reasons, *lines))
+    (tmp_path / "query_plans.txt").write_text(proposal + "\n")
+    found = {statement: lines for statement, (_, lines) in expected.items()}
+    assert plans == found, f"see {tmp_path / 'query_plans.txt'}"
+
+
+def test_a_statement_that_walks_a_table_or_sorts_has_a_reason() -> None:
+    for statement, (reasons, lines) in written().items():
+        costly = [each for each in lines if COSTLY.search(each)]
+        assert bool(reasons) == bool(costly), (statement, costly)
+
+
+def test_every_constant_and_every_statement_of_a_table_was_looked_at(
+    executed: dict[str, None], tmp_path: Path
+) -> None:
+    with OmegaStore(tmp_path / "store.db") as store:
+        fill(store, 100)
+        do_everything(store, tmp_path)
+        known = [*constants(), *derived(store)]
+    assert len(known) > 80
+    unseen = [name for name, sql in known if not any(one_line(sql) in each for each in executed)]
+    assert unseen == [], "call what executes them in every_statement.py"
+
+
+def constants() -> Iterator[tuple[str, str]]:
+    """Every constant of the library that is SQL, or the end of some."""
+    for info in pkgutil.walk_packages(omega_persistence.__path__, "omega_persistence."):
+        if info.name.rpartition(".")[2] in OF_THE_WHOLE_FILE | A_PROGRAM:
+            continue
+        for name, value in vars(importlib.import_module(info.name)).items():
+            if isinstance(value, str) and STATEMENT.match(value):
+                yield f"{info.name}.{name}", value
+
+
+def derived(store: OmegaStore) -> Iterator[tuple[str, str]]:
+    """Every statement that a table derives from its record."""
     for collection in store.all():
-        (first, *_) = collection.scan(limit=2)
-        collection.put(first)
-        collection.put_many([first, first])
-        assert collection.get(first.id) in [*collection, *collection.get_many([first.id])]
-        collection.delete("none")
-        collection.delete_many(["none"])
-        collection.count()
-    memories = store.memories
-    memories.by_tier(1)
-    memories.by_session("s1")
-    memories.by_importance(0.5)
-    memories.by_created_at(before=50)
-    memories.by_last_accessed(before=50)
-    memories.search("word1 word2")
-    memories.touch("m0001")
-    memories.expired()
-    memories.purge_expired()
-    memories.count_expired()
-    memories.per_tier()
-    store.skills.by_name("name of s0001")
-    store.skills.by_pattern("tt")
-    store.skills.triggered_by("pattern")
-    store.skills.top()
-    store.skills.record_success("s0001")
-    store.skills.record_failure("s0001")
-    store.architectures.by_paradigm("p1")
-    store.architectures.by_substrate("pytorch")
-    store.intelligences.by_architecture("a0001")
-    store.vectors.by_memory("m0001")
-    store.vectors.first_by_memory("m0001")
-    store.reflexion_episodes.by_memory("m0001")
-    store.reflexion_episodes.by_trigger("t1")
-    store.causal_edges.outgoing("m0001")
-    store.causal_edges.incoming("m0001")
-    store.causal_edges.between("m0001", "m0002")
-    store.causal_edges.by_type("t1")
-    for refused in (vector("v", "none"), episode("e", "none"), edge("c", "none", "m0001")):
-        with pytest.raises(ConflictError):
-            next(each for each in store.all() if each.table.entity is type(refused)).put(refused)
-    for child in (store.vectors, store.reflexion_episodes, store.causal_edges):
-        (moved,) = child.scan(limit=1)
-        field = next(iter(child.table.references))
-        with pytest.raises(ConflictError):
-            child.put(omega_persistence_replace(moved, **{field: "m0010"}))
-    with pytest.raises(ConflictError):
-        store.causal_edges.put(edge("c", "m0001", "none"))
-    with pytest.raises(ConflictError):
-        store.skills.put(skill("new", name="name of s0001"))
-    with pytest.raises(ConflictError):
-        store.intelligences.put(intelligence("new", "none"))
-    with pytest.raises(ConflictError):
-        store.architectures.delete("a0001")
-    with store._backend.atomic() as session:
-        quarantine.add(session, "memories", {"id": ("text", b"q")}, "reason")
-    store.quarantine()
-    store.delete_quarantined([1])
-    store.namespaces()
-    store.statistics()
-    store.doctor()
-    store.export_jsonl(folder / "export.jsonl", all_namespaces=True)
-    for policy in ("skip", "update"):
-        store.import_jsonl(folder / "export.jsonl", on_conflict=policy)
-    store.delete_namespace("other")
+        table = collection.table
+        for name in {*vars(table), *vars(type(table))}:
+            if name == "count_expired" and not table.expires:
+                continue
+            value = getattr(table, name)
+            if isinstance(value, str) and STATEMENT.match(value):
+                yield f"{table.name}.{name}", value
+
+
+def test_every_foreign_key_is_found_by_an_index(tmp_path: Path) -> None:
+    """Deleting a parent looks for its children, which no plan shows."""
+    path = tmp_path / "store.db"
+    OmegaStore(path).close()
+    keys = execute(
+        path,
+        """
+        SELECT tables.name, fk.id, group_concat(fk."from", ',' ORDER BY fk.seq)
+        FROM sqlite_schema AS tables, pragma_foreign_key_list(tables.name) AS fk
+        WHERE tables.type = 'table' GROUP BY 1, 2""",
+    )
+    assert len(keys) >= 5
+    for table, _, columns in keys:
+        indexes = execute(
+            path,
+            """
+            SELECT group_concat(info.name, ',' ORDER BY info.seqno)
+            FROM pragma_index_list(?) AS list, pragma_index_info(list.name) AS info
+            WHERE NOT list.partial GROUP BY list.name""",
+            table,
+        )
+        assert any(f"{index},".startswith(f"{columns},") for (index,) in indexes), (table, columns)

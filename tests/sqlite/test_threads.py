@@ -157,7 +157,7 @@ def test_a_writer_that_waits_for_longer_than_the_timeout_gets_busy(
     with OmegaStore(path, busy_timeout=0.05) as store:
         with Holder(store, "transaction"):
             for write in (store.memories.purge_expired, store.compact, store.check):
-                with pytest.raises(BusyError, match="another thread") as busy:
+                with pytest.raises(BusyError, match="other threads") as busy:
                     write()
                 assert busy.value.retryable
         store.memories.put(memory())

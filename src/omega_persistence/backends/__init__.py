@@ -26,7 +26,8 @@ EVERYTHING = -1
 class Problem(Struct, frozen=True, kw_only=True):
     """One finding of ``check()``: the file is damaged here.
 
-    ``kind`` is one of ``"integrity"``, ``"foreign_key"``, ``"full_text"``, ``"vector"``.
+    ``kind`` is one of ``"schema"``, ``"integrity"``, ``"foreign_key"``, ``"full_text"``,
+    ``"vector"``.
     """
 
     kind: str
@@ -96,8 +97,12 @@ class Scope(Protocol):
         """For one writing statement, and queries beside it; durable when it exits cleanly."""
         ...
 
-    def atomic(self) -> AbstractContextManager[Session]:
-        """For several writing statements: all of them or none; durable when it exits cleanly."""
+    def atomic(self, *, alone: bool = False) -> AbstractContextManager[Session]:
+        """For several writing statements: all of them or none; durable when it exits cleanly.
+
+        Short ones may share a commit with those of other threads. One that takes its time, or
+        runs a caller's code, is ``alone``, so as not to keep the others waiting.
+        """
         ...
 
 

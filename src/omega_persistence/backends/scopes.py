@@ -48,8 +48,8 @@ class Joined:
             raise TransactionError(message, hint="Write through a transaction or the store.")
         return self
 
-    def atomic(self) -> AbstractContextManager[Session]:
-        """A savepoint around several statements."""
+    def atomic(self, *, alone: bool = False) -> AbstractContextManager[Session]:  # noqa: ARG002
+        """A savepoint around several statements; the transaction is the caller's alone anyway."""
         self.write()
         return _Savepoint(self._session, self._depth + 1)
 

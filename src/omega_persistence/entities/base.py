@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 ALL = 2**62
 """A limit above every count; SQL has no portable word for "no limit"."""
 
+SHARED = 100
+"""Batches up to this size share a commit with other threads; larger ones keep them waiting."""
+
 PAGE = 1000
 """Rows read at a time when a collection is iterated."""
 
@@ -70,7 +73,7 @@ class Collection(Generic[R]):
         entity = self.table.entity
         plain = [checked(record, entity, index) for index, record in enumerate(records)]
         if plain:
-            with self._scope.atomic() as session:
+            with self._scope.atomic(alone=len(plain) > SHARED) as session:
                 self.write(session, plain)
         return len(plain)
 
@@ -104,7 +107,7 @@ class Collection(Generic[R]):
     def delete_many(self, ids: Iterable[str]) -> int:
         """Delete all of these in one transaction, or none; returns how many there were."""
         unwanted = list(dict.fromkeys(ids))
-        with self._scope.atomic() as session:
+        with self._scope.atomic(alone=len(unwanted) > SHARED) as session:
             return sum(self._delete(session, id) for id in unwanted)
 
     def count(self) -> int:
@@ -215,9 +218,10 @@ class Children(Collection[R]):
                     raise reason
 
 
+# The condition is turned round so that it is looked up by id, not among all that has expired.
 _EXPIRED_AMONG = """
     SELECT id FROM memories
-    WHERE namespace = :namespace AND expires_at <= :now AND id """
+    WHERE namespace = :namespace AND NOT (expires_at IS NULL OR expires_at > :now) AND id """
 
 
 def checked_limit(limit: int | None) -> int:

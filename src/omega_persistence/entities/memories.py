@@ -277,7 +277,7 @@ class Memories(Collection[StoredMemory]):
 
     def purge_expired(self) -> int:
         """Delete the expired memories and what hangs on them; returns how many memories."""
-        with self._scope.write() as session:
+        with self._scope.atomic(alone=True) as session:
             return session.run(_PURGE_EXPIRED, namespace=self._namespace)
 
     def count_expired(self) -> int:
@@ -294,5 +294,5 @@ class Memories(Collection[StoredMemory]):
     def _per_tier(self, session: Session) -> dict[int, int]:
         counts = dict(session.rows(_PER_TIER, namespace=self._namespace))
         for tier, expired in session.rows(_EXPIRED_PER_TIER, namespace=self._namespace):
-            counts[tier] -= expired
+            counts[tier] = counts.get(tier, 0) - expired  # there is none if an index is damaged
         return {tier: count for tier, count in counts.items() if count}

@@ -93,12 +93,17 @@ _BY_MEMORY = """
     ORDER BY id
     LIMIT :limit"""
 
-# Two seeks in the index; with <> the whole space would be walked.
+# Two seeks in the index; with <> or OR the whole space may be walked.
 _OTHER_DIMENSIONS = """
-    SELECT dimensions, id FROM vectors
-    WHERE namespace = :namespace AND space = :space
-      AND (dimensions < :dimensions OR dimensions > :dimensions)
-    LIMIT 2
+    SELECT dimensions, id FROM (
+        SELECT dimensions, id FROM vectors
+        WHERE namespace = :namespace AND space = :space AND dimensions < :dimensions LIMIT 2
+    ) AS shorter
+    UNION ALL
+    SELECT dimensions, id FROM (
+        SELECT dimensions, id FROM vectors
+        WHERE namespace = :namespace AND space = :space AND dimensions > :dimensions LIMIT 2
+    ) AS longer
 """
 
 

@@ -61,7 +61,7 @@ def import_lines(
         lines = LineReader(stream)
         schema = lines.header().schema  # before the lock: another kind of file shows here
         try:
-            with backend.atomic() as session:
+            with backend.atomic(alone=True) as session:
                 session.now = EVERYTHING
                 newer = schema > backend.schema_version(session)
                 importing = _Import(session, lines, into, on_conflict, newer=newer)

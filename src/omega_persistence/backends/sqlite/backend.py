@@ -8,7 +8,7 @@ from omega_persistence.backends import files
 from omega_persistence.backends.sqlite import backup, fork, inspection, schema
 from omega_persistence.backends.sqlite.connector import Connector
 from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, translate
-from omega_persistence.backends.sqlite.readers import Pool, Snapshot, Turns
+from omega_persistence.backends.sqlite.readers import Pool, Shared, Snapshot
 from omega_persistence.backends.sqlite.writer import Writer, Writing
 from omega_persistence.errors import BusyError, CorruptionError, InvalidDataError
 
@@ -53,7 +53,7 @@ class SQLiteBackend:
         )
         self._writer = Writer(self._connector)
         self._readers: Readers = (
-            Turns(self._writer) if self._connector.in_memory else Pool(self._connector)
+            Shared(self._writer) if self._connector.in_memory else Pool(self._connector)
         )
         fork.guard(self)
         try:
@@ -85,12 +85,12 @@ class SQLiteBackend:
         return Snapshot(self._readers, self._writer)
 
     def write(self) -> Writing:
-        """The writer inside a transaction."""
-        return Writing(self._writer)
+        """The writer inside a transaction, which other threads' writes may share."""
+        return Writing(self._writer, alone=False, several=False)
 
-    def atomic(self) -> Writing:
-        """The writer inside a transaction."""
-        return Writing(self._writer)
+    def atomic(self, *, alone: bool = False) -> Writing:
+        """The writer inside a transaction, which other threads' writes may share."""
+        return Writing(self._writer, alone=alone, several=True)
 
     def schema_version(self, session: Session) -> int:
         """The number of the newest schema step that the file has."""
@@ -106,7 +106,7 @@ class SQLiteBackend:
         if self._connector.read_only:
             with self.snapshot() as session:
                 return self._problems(session, writable=False)
-        with Writing(self._writer) as session:
+        with self.atomic(alone=True) as session:
             problems = self._problems(session, writable=True)
             if problems:
                 # Nothing was written, and FTS5 cannot commit what it has found damaged.
@@ -219,7 +219,7 @@ class SQLiteBackend:
         """Run what no transaction may surround, then shorten the log."""
         self._writer.refuse_holder()
         self._connector.refuse_read_only()
-        session = self._writer.take_turn()
+        _, session = self._writer.take_turn()
         try:
             session.connection.execute(statement)
             session.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

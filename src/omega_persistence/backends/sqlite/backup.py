@@ -70,16 +70,19 @@ def verify(path: str | os.PathLike[str], *, busy_timeout: float = 5.0) -> list[P
 
     Raises:
         NotFoundError: there is no such file.
-        SchemaError: it is not a store.
+        SchemaError: it is not a store that this version of the library can open.
         CorruptionError: it is so damaged that SQLite cannot open it.
     """
     connection, writable = _open_backup(files.absolute(path), busy_timeout)
     try:
-        kind = schema.recognise(SQLiteSession(connection))
+        session = SQLiteSession(connection)
+        kind = schema.recognise(session)
         if kind is schema.Kind.EMPTY:  # what a copy that was broken off leaves
             raise SchemaError(f"{path} is empty, it holds no store")
         # The Rust crate's tables have none of our indexes to compare.
         ours = kind is schema.Kind.OURS
+        if ours:
+            schema.require_known(session)
         return inspection.check(connection, writable=writable, ours=ours)
     except DRIVER_ERRORS as error:
         raise translate(error) from error

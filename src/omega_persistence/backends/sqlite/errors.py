@@ -25,6 +25,7 @@ _FROM_DRIVER: tuple[tuple[type[Exception], type[StorageError], str | None], ...]
         "Another process held the file for longer than the busy timeout; try again.",
     ),
     (apsw.LockedError, BusyError, "Try again."),
+    (apsw.ProtocolError, BusyError, "Too many began to read at once; try again."),
     (apsw.FullError, StorageFullError, "Free some room on the disk; nothing acknowledged is lost."),
     (apsw.ReadOnlyError, StorageFullError, "The file or its folder cannot be written."),
     (apsw.PermissionsError, StorageFullError, "The file or its folder cannot be written."),

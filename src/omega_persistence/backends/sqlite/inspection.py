@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import apsw
 
-from omega_persistence.backends import FileSizes, Problem, files
+from omega_persistence.backends import FileSizes, Problem, files, migrate
+from omega_persistence.backends.sqlite import layout
 
 if TYPE_CHECKING:
     from omega_persistence.backends import Session
@@ -31,7 +32,9 @@ def check(connection: apsw.Connection, *, writable: bool, ours: bool = True) -> 
     which needs a connection that may write; vector spaces. A file that is not ``ours``, of the
     Rust crate, has no full text and no spaces.
     """
-    problems: list[Problem] = []
+    problems = _altered(connection) if ours else []
+    if problems:  # what follows would run what the file holds
+        return problems
     try:
         for (detail,) in connection.execute("PRAGMA integrity_check"):
             if detail != "ok":
@@ -39,6 +42,7 @@ def check(connection: apsw.Connection, *, writable: bool, ours: bool = True) -> 
         for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check"):
             detail = f"row {row} names a row that {parent} does not have"
             problems.append(Problem(kind="foreign_key", table=table, detail=detail))
+        problems += _partial_indexes(connection) if ours else ()
         for namespace, space, lengths in connection.execute(_MIXED_SPACES) if ours else ():
             detail = f"space {space!r} of namespace {namespace!r} has {lengths} lengths"
             problems.append(Problem(kind="vector", table="vectors", detail=detail))
@@ -50,6 +54,43 @@ def check(connection: apsw.Connection, *, writable: bool, ours: bool = True) -> 
         except _DAMAGE as error:
             detail = f"the full-text index differs from the memories: {error}"
             problems.append(Problem(kind="full_text", table="memories_fts", detail=detail))
+    return problems
+
+
+def _altered(connection: apsw.Connection) -> list[Problem]:
+    """Tables, indexes and triggers that are not as the schema's steps made them."""
+    version, known = int(connection.pragma("user_version")), migrate.steps(layout.DIALECT)
+    if not 0 < version <= len(known):
+        return [Problem(kind="schema", detail=f"the file says that it has schema {version}")]
+    steps = known[:version]
+    objects = cast("list[layout.Object]", connection.execute(layout.OBJECTS).fetchall())
+    return [
+        *(
+            Problem(kind="schema", detail=f"{each} is missing or altered")
+            for each in layout.missing(objects, steps)
+        ),
+        *(
+            Problem(kind="schema", detail=f"{each} is not of this library")
+            for each in layout.foreign(objects, steps)
+        ),
+    ]
+
+
+def _partial_indexes(connection: apsw.Connection) -> list[Problem]:
+    """Indexes of some rows that have entries without a row, which integrity_check overlooks."""
+    problems: list[Problem] = []
+    indexes = connection.execute(
+        "SELECT name, tbl_name, sql FROM sqlite_schema WHERE type = 'index' AND sql LIKE '% WHERE %'"
+    ).fetchall()
+    for index, table, sql in cast("list[tuple[str, str, str]]", indexes):
+        rows = f"SELECT count(*) FROM {table} {{}} WHERE {sql.rpartition(' WHERE ')[2]}"
+        counted = [
+            connection.execute(rows.format(how)).fetchall()
+            for how in ("NOT INDEXED", f"INDEXED BY {index}")
+        ]
+        if counted[0] != counted[1]:
+            detail = f"index {index} has other entries than the table has rows"
+            problems.append(Problem(kind="integrity", table=table, detail=detail))
     return problems
 
 

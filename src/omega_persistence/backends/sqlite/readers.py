@@ -170,7 +170,7 @@ def _open_to_read(connector: Connector) -> apsw.Connection:
     return connection
 
 
-class Turns:
+class Shared:
     """The one connection of a store in memory, which readers and writers take turns at."""
 
     def __init__(self, writer: Writer) -> None:
@@ -178,7 +178,7 @@ class Turns:
 
     def take(self) -> Reader:
         """A session for one thread, which has the turn until it is given back."""
-        reader = Reader(self._writer.take_turn().connection, self)
+        reader = Reader(self._writer.take_turn()[1].connection, self)
         reader.now = int(time())
         return reader
 

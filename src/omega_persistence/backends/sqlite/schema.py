@@ -12,6 +12,7 @@ import msgspec
 
 from omega_persistence.backends import migrate
 from omega_persistence.backends.migrate import Migration
+from omega_persistence.backends.sqlite import layout
 from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS
 from omega_persistence.errors import NotFoundError, SchemaError
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 APPLICATION_ID = 0x4F6D5031
 """Marks our files for people and for `file`: "OmP1"."""
-
-DIALECT = "sqlite"
 
 # The tables and columns that the Rust crate creates; user_version stays 0 there.
 REFERENCE_TABLES: dict[LiteralString, tuple[LiteralString, ...]] = {
@@ -55,11 +54,6 @@ REFERENCE_TABLES: dict[LiteralString, tuple[LiteralString, ...]] = {
     ),
     "causal_edges": ("id", "from_memory", "to_memory", "weight", "edge_type", "created_at"),
 }
-
-_RECORDS = """
-    CREATE TABLE schema_migrations (
-        version INTEGER PRIMARY KEY, name TEXT NOT NULL, digest TEXT NOT NULL
-    ) STRICT"""
 
 
 class Kind(Enum):
@@ -113,8 +107,7 @@ def prepare(
         NotFoundError: the file is empty and ``create`` is false.
         SchemaError: it is newer, or older and ``may_migrate`` is false.
     """
-    known = migrate.steps(DIALECT)
-    missing = known if kind is not Kind.OURS else migrate.pending(_recorded(session), known)
+    missing = _missing(session, kind)
     if not missing:
         return None
     if kind is Kind.EMPTY:
@@ -132,7 +125,7 @@ def prepare(
     backup = None
     try:
         kind = recognise(session)
-        missing = known if kind is not Kind.OURS else migrate.pending(_recorded(session), known)
+        missing = _missing(session, kind)
         report = None
         if missing:
             if kind is not Kind.EMPTY and not rehearse:
@@ -166,7 +159,7 @@ def _apply(
     if kind is Kind.REFERENCE:
         _set_aside(session)
     if kind is not Kind.OURS:
-        session.rows(_RECORDS)
+        session.rows(layout.RECORDS)
     for step in missing:
         _script(session, step.sql)
         session.rows(
@@ -217,12 +210,11 @@ def _script(session: SQLiteSession, sql: str) -> None:
         raise session.note(error) from error
 
 
-# Moving the crate's tables away would empty or break what was built upon them: views, triggers,
-# virtual tables (none of them has a root page) and tables with foreign keys into them.
+# Moving the crate's tables away would empty or break what was built upon them: tables with foreign
+# keys into them; and views, triggers and virtual tables, which are refused in any case.
 _DEPENDANTS = """
     SELECT type || ' ' || name FROM sqlite_schema
-    WHERE rootpage = 0
-       OR type = 'table' AND name NOT IN (SELECT value FROM json_each(:ours)) AND EXISTS (
+    WHERE type = 'table' AND name NOT IN (SELECT value FROM json_each(:ours)) AND EXISTS (
             SELECT 1 FROM pragma_foreign_key_list(sqlite_schema.name)
             WHERE lower("table") IN (SELECT value FROM json_each(:ours)))
     ORDER BY type, name"""
@@ -230,10 +222,37 @@ _DEPENDANTS = """
 
 def _refuse_dependants(session: SQLiteSession) -> None:
     ours = msgspec.json.encode(list(REFERENCE_TABLES)).decode()
-    found = [what for (what,) in session.rows(_DEPENDANTS, ours=ours)]
+    found = layout.foreign(_objects(session), ())
+    found += [what for (what,) in session.rows(_DEPENDANTS, ours=ours)]
     if found:
         message = f"the file of the Rust crate also holds what it did not make: {', '.join(found)}"
         raise SchemaError(message, hint="It was not touched. Drop these from a copy of it.")
+
+
+def _missing(session: SQLiteSession, kind: Kind) -> tuple[Step, ...]:
+    """The steps that a file still needs; a file of ours is examined before it is believed."""
+    if kind is Kind.OURS:
+        return require_known(session)
+    return migrate.steps(layout.DIALECT)
+
+
+def require_known(session: SQLiteSession) -> tuple[Step, ...]:
+    """Refuse a store that is newer than this library, or in which something else could run.
+
+    Returns the steps that it still needs.
+    """
+    recorded = _recorded(session)
+    known = migrate.steps(layout.DIALECT)
+    missing = migrate.pending(recorded, known)
+    found = layout.foreign(_objects(session), known[: len(recorded)])
+    if found:
+        message = f"the file holds what this library did not make: {', '.join(found)}"
+        raise SchemaError(message, hint="Do not trust it. Drop these from a copy, or restore one.")
+    return missing
+
+
+def _objects(session: SQLiteSession) -> list[layout.Object]:
+    return cast("list[layout.Object]", session.rows(layout.OBJECTS))
 
 
 def _recorded(session: SQLiteSession) -> list[tuple[int, str]]:

@@ -26,6 +26,7 @@ class SQLiteSession:
         now: What ``:now`` stands for, in Unix seconds.
         spoilt: Whether nothing may be written through the connection any more.
         cause: The error that spoilt it.
+        lost: The error after which SQLite rolled the open transaction back by itself.
     """
 
     among: LiteralString = "IN (SELECT value FROM json_each(:ids))"
@@ -35,6 +36,7 @@ class SQLiteSession:
         self.now = 0
         self.spoilt = False
         self.cause: StorageError | None = None
+        self.lost: StorageError | None = None
         self._target: apsw.Connection | _LostTransaction = connection
         self._in_transaction = False
         fork.watch(self)
@@ -106,6 +108,7 @@ class SQLiteSession:
         """Undo the transaction, if SQLite has not done so by itself."""
         self._in_transaction = False
         self._target = self.connection
+        self.lost = None
         try:
             # After some errors it is gone already, and ROLLBACK would hide the cause.
             if self.connection.in_transaction:
@@ -136,6 +139,7 @@ class SQLiteSession:
 
     def _lose_transaction(self, cause: StorageError) -> None:
         """Refuse statements until the block ends: each would be a transaction of its own."""
+        self.lost = cause
         self._target = _LostTransaction(cause)
 
 

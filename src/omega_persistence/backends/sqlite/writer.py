@@ -1,14 +1,16 @@
-"""The writer connection, and whose turn it is."""
+"""The writer connection, and the transactions that threads share on it."""
 
 from __future__ import annotations
 
-from threading import Lock, get_ident
+from contextlib import suppress
+from threading import get_ident
 from time import monotonic, time
 from typing import TYPE_CHECKING
 
 from omega_persistence.backends.sqlite.connection import Patience
 from omega_persistence.backends.sqlite.session import SQLiteSession
-from omega_persistence.errors import BusyError, TransactionError
+from omega_persistence.backends.sqlite.turns import Ticket, Turns
+from omega_persistence.errors import BackendError, StorageError, TransactionError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -25,8 +27,7 @@ class Writer:
         self.patience = Patience(connector.busy_timeout)
         self._connector = connector
         self._session: SQLiteSession | None = None
-        self._turn = Lock()
-        self._owner = 0
+        self._turns = Turns()
         self._holders: set[int] = set()
 
     def use(self, connection: apsw.Connection) -> SQLiteSession:
@@ -34,54 +35,79 @@ class Writer:
         self._session = SQLiteSession(connection)
         return self._session
 
-    def begin(self) -> SQLiteSession:
-        """Wait for the turn and open a transaction; `end` must follow."""
+    def begin(self, *, alone: bool, several: bool) -> tuple[Ticket, SQLiteSession]:
+        """Wait for the turn and open a transaction, or join the one that others have open.
+
+        `end` must follow.
+
+        Args:
+            alone: Share the transaction with nobody.
+            several: Be able to undo several statements without those of the others; a single one
+                that fails undoes itself.
+        """
         self.refuse_holder()
         self._connector.refuse_read_only()
         # The caller's timeout covers both queues: the threads here and the other processes.
         deadline = monotonic() + self._connector.busy_timeout
-        session = self.take_turn()
+        ticket, session = self.take_turn(alone=alone)
         try:
+            if ticket.interruption is not None:
+                raise ticket.interruption  # noqa: TRY301 - the turn must end well first
             session.now = int(time())
-            self.patience.deadline = deadline
-            session.begin("IMMEDIATE")
-        except BaseException:
-            self.end_turn()
+            if not self._turns.group:
+                self.patience.deadline = deadline
+                session.begin("IMMEDIATE")
+            elif several:
+                session.run("SAVEPOINT turn")
+                ticket.savepoint = True
+        except BaseException as error:
+            self.end(ticket, session, error)
             raise
         finally:
             self.patience.deadline = None
-        self._owner = get_ident()
-        self.hold(self._owner)
-        return session
+        self.hold(ticket.thread)
+        return ticket, session
 
-    def end(self, session: SQLiteSession, error: BaseException | None) -> None:
-        """Commit, or roll back after an error, and pass the turn on."""
-        try:
-            if error is None:
-                session.commit()
-            else:
-                session.rollback()
-        finally:
-            self.let_go(self._owner)
-            self.end_turn()
+    def end(self, ticket: Ticket, session: SQLiteSession, error: BaseException | None) -> None:
+        """Commit, alone or with others, and pass the turn on; after an error, undo this part.
 
-    def take_turn(self) -> SQLiteSession:
-        """Wait for the writer connection, outside any transaction; `end_turn` must follow."""
-        self._acquire()
+        Raises:
+            StorageError: the commit failed, for everybody who shared it.
+        """
+        self.let_go(ticket.thread)
+        if error is not None and not self._turns.group:
+            session.rollback()
+            self._settle(None)
+            return
+        if ticket.savepoint:
+            with suppress(TransactionError):  # then all is lost, which shows below
+                session.run("RELEASE turn" if error is None else "ROLLBACK TO turn")
+        if session.lost is None and self._turns.pass_on(ticket):
+            return
+        lost, failure = session.lost, None
         try:
-            return self._session or self.use(self._connector.open("write", self.patience))
+            session.commit()
+        except BaseException as caught:  # noqa: BLE001 - raised again below, to everybody
+            failure = caught
+        self._settle(lost or failure)
+        if failure is not None and (error is None or lost is None):
+            raise failure
+
+    def take_turn(self, *, alone: bool = True) -> tuple[Ticket, SQLiteSession]:
+        """Wait for the writer connection, without a transaction; `end_turn` must follow."""
+        connector = self._connector
+        connector.refuse_closed()
+        ticket = self._turns.take(connector.busy_timeout, alone=alone)
+        try:
+            connector.refuse_closed()  # it may have been closed meanwhile
+            return ticket, self._session or self.use(connector.open("write", self.patience))
         except BaseException:
-            self._turn.release()
+            self._turns.settle(None)
             raise
 
     def end_turn(self) -> None:
-        """Pass the turn on; after an I/O error the next one gets a new connection."""
-        session = self._session
-        if session is not None and session.spoilt:
-            self._drop()
-            if self._connector.in_memory:
-                self._connector.refusal = f"an error took its only connection: {session.cause}"
-        self._turn.release()
+        """Pass the turn on."""
+        self._settle(None)
 
     def hold(self, thread: int) -> None:
         """Note that a thread has a transaction or snapshot open."""
@@ -102,26 +128,22 @@ class Writer:
     def close(self, refusal: str) -> None:
         """Close the connection when the last transaction has ended, and refuse further ones."""
         self.refuse_holder()
-        self._acquire()
-        try:
-            self._connector.refusal = refusal
-            self._drop()
-        finally:
-            self._turn.release()
+        self._connector.refuse_closed()
+        self._turns.take(self._connector.busy_timeout, alone=True)
+        self._connector.refusal = self._connector.refusal or refusal
+        self._drop()
+        self._turns.settle(None)
 
-    def _acquire(self) -> None:
-        connector = self._connector
-        connector.refuse_closed()
-        if not self._turn.acquire(timeout=connector.busy_timeout):
-            raise BusyError(
-                f"another thread wrote for longer than {connector.busy_timeout} s",
-                hint="Try again, or keep transactions short.",
-            )
-        try:
-            connector.refuse_closed()  # it may have been closed meanwhile
-        except BaseException:
-            self._turn.release()
-            raise
+    def _settle(self, failure: BaseException | None) -> None:
+        """End the turn; after an I/O error the next one gets a new connection."""
+        session = self._session
+        if session is not None and session.spoilt:
+            self._drop()
+            if self._connector.in_memory:
+                self._connector.refusal = f"an error took its only connection: {session.cause}"
+        if failure is not None and not isinstance(failure, StorageError):
+            failure = BackendError("the commit was interrupted; it may have taken place")
+        self._turns.settle(failure)
 
     def _drop(self) -> None:
         if self._session is not None:
@@ -130,13 +152,15 @@ class Writer:
 
 
 class Writing:
-    """``with`` a write transaction."""
+    """``with`` a write transaction, of its own or shared with other threads."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, *, alone: bool, several: bool) -> None:
         self._writer = writer
+        self._alone = alone
+        self._several = several
 
     def __enter__(self) -> SQLiteSession:
-        self._session = self._writer.begin()
+        self._ticket, self._session = self._writer.begin(alone=self._alone, several=self._several)
         return self._session
 
     def __exit__(
@@ -145,4 +169,4 @@ class Writing:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._writer.end(self._session, error)
+        self._writer.end(self._ticket, self._session, error)
