@@ -14,7 +14,7 @@ PYTEST := pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check lint types layers fix coverage bench docs constraints clean
+.PHONY: help demo test check lint types layers fix coverage bench campaign docs constraints clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,12 @@ coverage: $(VENV)/.installed ## run the tests and report what they do not reach
 bench: $(VENV)/.core ## measure
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 
+campaign: $(VENV)/.core ## try to break a store in every way; campaign-powerloss: in one way
+	@$(BIN)/python -m campaigns.run $(ARGS)
+
+campaign-%: $(VENV)/.core
+	@$(BIN)/python -m campaigns.$(subst -,_,$*) $(ARGS)
+
 docs: $(VENV)/.docs ## build the documentation into build/docs
 	@$(BIN)/python -m sphinx -q -W --keep-going -b html -d build/doctrees docs build/docs
 	@echo "build/docs/index.html"
@@ -60,7 +66,7 @@ docs: $(VENV)/.docs ## build the documentation into build/docs
 clean: ## remove everything that can be made again, .venv too
 	rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis \
 		.import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find src tests benchmarks examples docs -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	find src tests benchmarks campaigns examples docs -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # Newest versions that suit every supported Python at once, from the oldest on, on every platform.
 constraints: ## choose new versions of all dependencies

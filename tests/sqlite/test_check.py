@@ -101,9 +101,11 @@ FULL_TEXT_DAMAGE = {
         SELECT 'delete', seq, content, keywords FROM memories WHERE id = 'm007'""",
     "a_memory_that_is_not_there": """
         INSERT INTO memories_fts (rowid, content) VALUES (12345, 'a word of no memory')""",
-    "a_memory_changed_past_it": """
-        DROP TRIGGER memories_fts_update;
-        UPDATE memories SET content = 'written past the index' WHERE id = 'm007'""",
+    "a_memory_indexed_under_other_words": """
+        INSERT INTO memories_fts (memories_fts, rowid, content, keywords)
+        SELECT 'delete', seq, content, keywords FROM memories WHERE id = 'm007';
+        INSERT INTO memories_fts (rowid, content, keywords)
+        SELECT seq, 'other words', keywords FROM memories WHERE id = 'm007'""",
 }
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
+import pytest
+
 from omega_persistence import OmegaStore
+from omega_persistence.entities import base
 from samples import memory
 from sqlite.support import execute, python
 
@@ -15,11 +18,14 @@ if TYPE_CHECKING:
 ROWS = 50_000
 
 MEASURE = """
-import resource, sys
+import sys
 from omega_persistence import OmegaStore
 
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    # Not getrusage, which counts what the parent had when it started this process.
+    with open("/proc/self/status") as status:
+        (line,) = (line for line in status if line.startswith("VmHWM"))
+    return int(line.split()[1]) // 1024
 
 with OmegaStore(sys.argv[1], read_only=True) as store:
     store.memories.scan(limit=2000)
@@ -41,13 +47,16 @@ def test_iterating_takes_the_memory_of_a_page(tmp_path: Path) -> None:
     rows, streamed, at_once = map(int, python(MEASURE, path).split())
     assert rows == ROWS
     assert streamed < 4
-    assert at_once > 30  # so the measure is able to tell
+    assert at_once > 20  # so the measure is able to tell
 
 
-def test_rows_that_are_there_throughout_are_seen_exactly_once(store: OmegaStore) -> None:
+def test_rows_that_are_there_throughout_are_seen_exactly_once(
+    store: OmegaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """While another thread puts and deletes others, before and behind."""
-    stay = [f"m{n:05}" for n in range(0, 5000, 2)]
-    come_and_go = [f"m{n:05}" for n in range(1, 5000, 2)]
+    monkeypatch.setattr(base, "PAGE", 20)
+    stay = [f"m{n:05}" for n in range(0, 800, 2)]
+    come_and_go = [f"m{n:05}" for n in range(1, 800, 2)]
     store.memories.put_many(map(memory, stay))
     over = Event()
 
@@ -80,7 +89,6 @@ def test_no_transaction_stays_open_between_pages(tmp_path: Path) -> None:
             ((busy, frames, moved),) = execute(path, "PRAGMA wal_checkpoint(TRUNCATE)")
             assert (busy, frames, moved) == (0, 0, 0)
         assert sum(1 for _ in walk) == 2498
-        walk.close()
 
 
 def test_a_walk_that_is_given_up_leaves_nothing_behind(tmp_path: Path) -> None:

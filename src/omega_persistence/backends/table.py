@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from omega_persistence.backends import Row, Value
 
@@ -35,7 +35,7 @@ class Table(Generic[T]):
         unique: Fields that, besides ``id``, may not repeat within a namespace.
         derived: Column -> function of the record, for columns that are not on the record.
         visible: SQL that leaves out expired rows, or nothing.
-        make: A record of the values of ``select``, in its order.
+        load: The records of rows that ``select`` gave.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Table(Generic[T]):
         self.get: LiteralString = f"{self.select} AND id = :id"
         self.page: LiteralString = f"{self.select} AND id > :after ORDER BY id LIMIT :limit"
         self.delete: LiteralString = f"DELETE FROM {name} WHERE namespace = :namespace AND id = :id"
-        self.make = _maker(entity, fields)
+        self.load = _loader(entity, fields)
 
     @property
     def count(self) -> LiteralString:
@@ -126,12 +126,12 @@ class Table(Generic[T]):
         return f"{column} = {new}"
 
 
-def _maker(entity: type[T], fields: tuple[str, ...]) -> Callable[..., T]:
-    """A function of the fields by position: ``entity(id=id, ...)``, spelt out once as source.
+def _loader(entity: type[T], fields: tuple[str, ...]) -> Callable[[Iterable[Row]], list[T]]:
+    """Make records of rows: ``[entity(id=id, ...) for id, ... in rows]``, spelt out as source.
 
     Like ``collections.namedtuple``, since a loop over the names takes four times as long. Only
     names of our own fields are evaluated.
     """
     arguments = ", ".join(f"{field}={field}" for field in fields)
-    source = f"lambda {', '.join(fields)}: entity({arguments})"
-    return cast("Callable[..., T]", eval(source, {"entity": entity}))  # noqa: S307
+    source = f"lambda rows: [entity({arguments}) for {', '.join(fields)} in rows]"
+    return cast("Callable[[Iterable[Row]], list[T]]", eval(source, {"entity": entity}))  # noqa: S307

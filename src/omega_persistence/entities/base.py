@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import starmap
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, LiteralString
 
 import msgspec
@@ -87,7 +87,7 @@ class Collection(Generic[R]):
             row = session.row(self.table.get, namespace=self._namespace, id=id)
         if row is None:
             raise self._missing(id)
-        return self.table.make(*row)
+        return self.table.load([row])[0]
 
     def get_many(self, ids: Iterable[str]) -> list[R]:
         """Those of the ids that exist, in the order asked; a repeated id is repeated."""
@@ -128,10 +128,13 @@ class Collection(Generic[R]):
 
         Each page is a snapshot of its own, and no cursor stays open in between.
         """
+        return chain.from_iterable(self._pages())
+
+    def _pages(self) -> Iterator[list[R]]:
         after = ""
         while True:
             page = self.scan(after=after, limit=PAGE)
-            yield from page
+            yield page
             if len(page) < PAGE:
                 return
             after = page[-1].id
@@ -145,7 +148,7 @@ class Collection(Generic[R]):
                 limit=checked_limit(limit),
                 **params,
             )
-        return list(starmap(table.make, rows))
+        return table.load(rows)
 
     def _get_among(self, session: Session, ids: Sequence[str]) -> list[R]:
         rows = session.rows(
@@ -153,8 +156,8 @@ class Collection(Generic[R]):
             namespace=self._namespace,
             ids=_json_array(ids),
         )
-        found = {row[0]: row for row in rows}
-        return [self.table.make(*found[id]) for id in ids if id in found]
+        found = {record.id: record for record in self.table.load(rows)}
+        return [found[id] for id in ids if id in found]
 
     def _count(self, session: Session) -> int:
         row = session.row(self.table.count, namespace=self._namespace)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from enum import IntEnum
-from itertools import starmap
 from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Struct, field
@@ -273,7 +272,7 @@ class Memories(Collection[StoredMemory]):
             rows = session.rows(
                 columns + _EXPIRED, namespace=self._namespace, limit=checked_limit(limit)
             )
-        return list(starmap(self.table.make, rows))
+        return self.table.load(rows)
 
     def purge_expired(self) -> int:
         """Delete the expired memories and what hangs on them; returns how many memories."""

@@ -117,7 +117,7 @@ _ANY_WIDTH = frozenset(("text", "text/UTF-16le", "text/UTF-16be", "blob"))
 def rows_after(session: Session, number: int, limit: int) -> list[QuarantinedRow]:
     """The rows after a number, in the order in which they were found."""
     return [
-        _load(seq, table, msgspec.json.decode(row_json, type=RawRow), reason)
+        _load(seq, table, row_json, reason)
         for seq, table, row_json, reason in session.rows(_LIST, after=number, limit=limit)
     ]
 
@@ -141,7 +141,14 @@ def raw_row(columns: Iterable[str], kinds: Iterable[str], values: Iterable[Value
     }
 
 
-def _load(number: int, table: str, raw: RawRow, reason: str) -> QuarantinedRow:
+def _load(number: int, table: str, row_json: str, reason: str) -> QuarantinedRow:
+    try:
+        raw = msgspec.json.decode(row_json, type=RawRow)
+        check_raw(raw)
+    except (msgspec.MsgspecError, InvalidDataError, TypeError) as error:
+        # Damage: one such row must not keep the others from being seen.
+        raw: RawRow = {"row_json": ("text", str(row_json).encode())}
+        reason = f"{reason}; what was kept of the row is damaged: {error}"
     row = {column: _unpack(kind, value) for column, (kind, value) in raw.items()}
     identity = row.get("id")
     return QuarantinedRow(

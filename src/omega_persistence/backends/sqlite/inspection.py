@@ -28,14 +28,14 @@ _DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError, UnicodeDecodeErro
 def check(connection: apsw.Connection, *, writable: bool, ours: bool = True) -> list[Problem]:
     """What is damaged, as far as reading the whole file tells; empty when nothing is.
 
-    Pages, indexes, column types and CHECK rules; references; full text against the memories,
-    which needs a connection that may write; vector spaces. A file that is not ``ours``, of the
-    Rust crate, has no full text and no spaces.
+    Tables, indexes and triggers against the steps of the schema; pages, indexes, column types and
+    CHECK rules; references; full text against the memories, which needs a connection that may
+    write; vector spaces. A file that is not ``ours``, of the Rust crate, has another schema, no
+    full text and no spaces.
     """
-    problems = _altered(connection) if ours else []
-    if problems:  # what follows would run what the file holds
-        return problems
+    problems: list[Problem] = []
     try:
+        problems += _altered(connection) if ours else ()
         for (detail,) in connection.execute("PRAGMA integrity_check"):
             if detail != "ok":
                 problems.append(Problem(kind="integrity", detail=str(detail)))
@@ -62,17 +62,10 @@ def _altered(connection: apsw.Connection) -> list[Problem]:
     version, known = int(connection.pragma("user_version")), migrate.steps(layout.DIALECT)
     if not 0 < version <= len(known):
         return [Problem(kind="schema", detail=f"the file says that it has schema {version}")]
-    steps = known[:version]
     objects = cast("list[layout.Object]", connection.execute(layout.OBJECTS).fetchall())
     return [
-        *(
-            Problem(kind="schema", detail=f"{each} is missing or altered")
-            for each in layout.missing(objects, steps)
-        ),
-        *(
-            Problem(kind="schema", detail=f"{each} is not of this library")
-            for each in layout.foreign(objects, steps)
-        ),
+        Problem(kind="schema", detail=f"{each} is missing or altered")
+        for each in layout.missing(objects, known[:version])
     ]
 
 

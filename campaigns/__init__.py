@@ -1,0 +1,1 @@
+"""Campaigns that try to break a store: see `python -m campaigns.run --help`."""
