@@ -1,8 +1,9 @@
 """What the Rust crate gets wrong about records, each by its symptom, and ours right.
 
 The numbers are the rows of the table in which its behaviour was measured: 1 to 25 are here, 26 to
-47 in ``test_what_the_original_gets_wrong_about_files.py``. Values that break a rule are refused
-when they are written; in a file that the crate wrote they are read, and kept in quarantine.
+32 in ``.._about_backups.py`` and 33 to 47 in ``.._about_files.py`` beside this file. Values that
+break a rule are refused when they are written; in a file that the crate wrote they are read, and
+kept in quarantine.
 """
 
 from __future__ import annotations

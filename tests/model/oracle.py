@@ -76,7 +76,7 @@ class Namespace:
                 raise ConflictError("no such parent")
             if self.expired(parent) and old is None:
                 raise ConflictError("the parent has expired")
-            if False and old and getattr(old, field) != getattr(record, field):
+            if parents is StoredMemory and old and getattr(old, field) != getattr(record, field):
                 raise ConflictError("a child never moves")
         others = [each for each in table.values() if each.id != record.id]
         if entity is StoredSkill and any(each.name == record.name for each in others):

@@ -33,9 +33,9 @@ import os
 from omega_persistence.entities import record
 with record._ids:
     child = os.fork()
-print(record.new_id(), flush=True)
 if child:
     os.waitpid(child, 0)
+print(record.new_id(), flush=True)
 """
 
 # Ids
@@ -88,9 +88,9 @@ def test_ids_of_many_threads_differ_and_rise_in_each(monkeypatch: pytest.MonkeyP
 
 
 def test_a_child_forked_while_a_thread_makes_an_id_makes_its_own():
-    here, child = python(FORK_WHILE_AN_ID_IS_MADE).split()
-    assert uuid.UUID(child).version == 7
-    assert here != child
+    child, parent = python(FORK_WHILE_AN_ID_IS_MADE).split()
+    assert uuid.UUID(child).version == uuid.UUID(parent).version == 7
+    assert child != parent
 
 
 # Times and limits
