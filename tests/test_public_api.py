@@ -38,12 +38,13 @@ print(*sorted({name.partition(".")[0] for name in sys.modules.keys() - before}))
 
 USED = """
 import sys
+before = set(sys.modules)
 from omega_persistence import OmegaStore, StoredMemory
 with OmegaStore(":memory:") as store:
     store.memories.put(StoredMemory(id="m", content="one word", tier=1, importance=0.5))
     assert store.memories.search("word")[0].memory == store.memories.get("m")
     store.statistics()
-print(*sorted({name.partition(".")[0] for name in sys.modules}))
+print(*sorted({name.partition(".")[0] for name in sys.modules.keys() - before}))
 """
 
 

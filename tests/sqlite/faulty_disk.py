@@ -21,6 +21,7 @@ class Fault:
         error: What the call raises.
         after: How many calls go well before.
         times: How many fail then.
+        every: Of how many calls one fails then.
     """
 
     def __init__(
@@ -31,15 +32,16 @@ class Fault:
         error: type[apsw.Error] = apsw.IOError,
         after: int = 0,
         times: int = 1,
+        every: int = 1,
     ) -> None:
         self.call, self.on, self.error = call, on, error
-        self.failing = range(after, after + times)
+        self.failing = range(after, after + times * every, every)
         self.seen = 0
 
     @property
     def hit(self) -> int:
         """How many calls have failed."""
-        return len(range(self.failing.start, min(self.seen, self.failing.stop)))
+        return sum(call < self.seen for call in self.failing)
 
     def meet(self, call: str, name: str) -> None:
         """Fail a call if it is one of those."""

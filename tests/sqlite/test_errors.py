@@ -132,7 +132,8 @@ def test_python_errors_of_binding_and_reading_are_translated(
 def test_after_what_a_connection_is_not_used_again():
     spoiling = {name for name in CHOSEN if spoils_connection(getattr(apsw, name)())}
     assert spoiling == {
-        *("IOError", "FullError", "CorruptError", "NotADBError", "NoMemError", "CantOpenError")
+        *("IOError", "FullError", "CorruptError", "NotADBError", "NoMemError", "CantOpenError"),
+        "ReadOnlyError",
     }
 
 

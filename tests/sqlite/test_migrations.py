@@ -171,3 +171,18 @@ def test_copies_made_within_one_second_do_not_replace_each_other(
         assert store.migration is not None
         assert store.migration.backup == f"{path}.v1-20260101T000000Z-2.backup"
     assert (path.parent / "store.db.v1-20260101T000000Z.backup").read_text() == "an earlier one"
+
+
+def test_numbers_of_steps_run_from_one_without_gaps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate, "_FOLDER", str(tmp_path))
+    read = migrate.steps.__wrapped__  # without what it has found before
+    for name in ("0001_first", "0003_third"):
+        (tmp_path / f"{name}.sqlite.sql").write_text("SELECT 1;\n")
+    with pytest.raises(SchemaError, match="migration 0002 is missing, found 0003"):
+        read("sqlite")
+    (tmp_path / "0002_second.sqlite.sql").write_text("\nSELECT 1;  \n\n")
+    first, second, third = read("sqlite")
+    assert [step.name for step in (first, second, third)] == ["first", "second", "third"]
+    assert first.digest == second.digest == third.digest  # blanks at the end do not count

@@ -1,0 +1,185 @@
+"""Where a backup may go, and what is left when it does not get there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import apsw
+import pytest
+
+from omega_persistence import (
+    ConflictError,
+    CorruptionError,
+    InvalidDataError,
+    NotFoundError,
+    OmegaStore,
+    StorageError,
+    StorageFullError,
+)
+from samples import memory
+from sqlite.faulty_disk import Disk, Fault
+from sqlite.support import damaged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[OmegaStore]:
+    """A store of a few hundred pages in a folder of its own."""
+    (tmp_path / "own").mkdir()
+    with OmegaStore(tmp_path / "own" / "store.db") as store:
+        store.memories.put_many(memory(f"m{n:03}", content=f"word{n} " * 100) for n in range(400))
+        yield store
+        assert store.memories.count() >= 400
+        assert store.check() == []
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir())
+
+
+# Targets
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("own/store.db", "own/store.db-wal", "own/store.db-shm", "own/store.db-journal"),
+        *("link.db", "own/../own/store.db"),
+    ],
+)
+def test_a_store_is_never_backed_up_into_itself(
+    target: str, overwrite: bool, store: OmegaStore, tmp_path: Path
+) -> None:
+    (tmp_path / "link.db").symlink_to(tmp_path / "own" / "store.db")
+    before = names(tmp_path / "own")
+    with pytest.raises(ConflictError, match="belongs to the store"):
+        store.backup(tmp_path / target, overwrite=overwrite)
+    with pytest.raises(ConflictError, match="belongs to the store"):
+        store.backup(os.path.relpath(tmp_path / target), overwrite=overwrite)
+    assert names(tmp_path / "own") == before
+
+
+def test_a_target_that_is_no_file_is_refused(store: OmegaStore, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    refusals: list[tuple[str | Path, type[StorageError]]] = [
+        (tmp_path, InvalidDataError),
+        (tmp_path / "pipe", InvalidDataError),
+        ("/dev/null", InvalidDataError),
+        ("", InvalidDataError),
+        (":memory:", InvalidDataError),
+        ("a\0b", InvalidDataError),
+        (tmp_path / "missing" / "copy.db", NotFoundError),
+    ]
+    for target, error in refusals:
+        with pytest.raises(error):
+            store.backup(target, overwrite=True)
+    assert names(tmp_path) == ["own", "pipe"]
+    assert not Path(":memory:").exists()
+
+
+def test_an_existing_file_is_kept_unless_it_may_be_replaced(
+    store: OmegaStore, tmp_path: Path
+) -> None:
+    (tmp_path / "copy.db").write_text("precious")
+    with pytest.raises(ConflictError, match="exists"):
+        store.backup(tmp_path / "copy.db")
+    assert (tmp_path / "copy.db").read_text() == "precious"
+    store.backup(tmp_path / "copy.db", overwrite=True)
+    assert OmegaStore.verify_backup(tmp_path / "copy.db") == []
+    store.memories.put(memory("n"))
+    store.backup(tmp_path / "copy.db", overwrite=True)
+    with OmegaStore(tmp_path / "copy.db") as copy:
+        assert copy.memories.count() == 401
+    assert names(tmp_path) == ["copy.db", "own"]
+
+
+def test_a_file_that_somebody_has_open_is_never_replaced(store: OmegaStore, tmp_path: Path) -> None:
+    with OmegaStore(tmp_path / "other.db") as other:
+        other.memories.put(memory("m"))
+        with pytest.raises(ConflictError, match="in use"):
+            store.backup(tmp_path / "other.db", overwrite=True)
+        assert other.memories.count() == 1
+        assert other.check() == []
+
+
+# Failures
+
+
+def test_a_backup_that_is_broken_off_leaves_nothing(store: OmegaStore, tmp_path: Path) -> None:
+    def interrupt(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    (tmp_path / "old.db").write_text("precious")
+    for target in ("new.db", "old.db"):
+        with pytest.raises(KeyboardInterrupt):
+            store.backup(tmp_path / target, overwrite=True, progress=interrupt)
+    assert names(tmp_path) == ["old.db", "own"]
+    assert (tmp_path / "old.db").read_text() == "precious"
+    store.backup(tmp_path / "new.db")
+
+
+@pytest.mark.parametrize("after", [0, 1, 50])
+def test_a_backup_for_which_there_is_no_room_leaves_nothing(
+    after: int, disk: Disk, tmp_path: Path
+) -> None:
+    with OmegaStore(tmp_path / "store.db") as store:
+        store.memories.put_many(memory(f"m{n}", content="x" * 1000) for n in range(100))
+        before = names(tmp_path)
+        disk.fault = Fault("write", ".partial", error=apsw.FullError, after=after, times=1000)
+        with pytest.raises(StorageFullError):
+            store.backup(tmp_path / "copy.db")
+        assert names(tmp_path) == before
+        disk.fault = None
+        store.backup(tmp_path / "copy.db")
+
+
+def test_a_damaged_store_is_noticed_before_it_becomes_a_backup(
+    store: OmegaStore, tmp_path: Path
+) -> None:
+    store.backup(tmp_path / "copy.db")
+    with OmegaStore(damaged(tmp_path / "copy.db")) as broken:
+        with pytest.raises(CorruptionError, match="the store is damaged, no backup was made"):
+            broken.backup(tmp_path / "second.db")
+        assert not (tmp_path / "second.db").exists()
+        broken.backup(tmp_path / "second.db", verify=False)  # to save what can be saved
+    assert OmegaStore.verify_backup(tmp_path / "second.db") != []
+
+
+def test_a_file_that_appears_meanwhile_is_not_replaced(store: OmegaStore, tmp_path: Path) -> None:
+    def appear(done: int, total: int) -> None:
+        (tmp_path / "copy.db").write_text("precious")
+
+    with pytest.raises(ConflictError, match="exists"):
+        store.backup(tmp_path / "copy.db", progress=appear)
+    assert (tmp_path / "copy.db").read_text() == "precious"
+    assert names(tmp_path) == ["copy.db", "own"]
+
+
+def test_a_file_system_without_links_is_no_hindrance(
+    store: OmegaStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> None:
+        raise PermissionError("not here")
+
+    monkeypatch.setattr(os, "link", no_links)
+    store.backup(tmp_path / "copy.db")
+    assert names(tmp_path) == ["copy.db", "own"]
+    assert OmegaStore.verify_backup(tmp_path / "copy.db") == []
+
+
+def test_a_disk_that_does_not_sync_leaves_nothing(
+    store: OmegaStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as at_the_end:
+        at_the_end.setattr(os, "fsync", broken)
+        with pytest.raises(StorageFullError, match="Input/output error"):
+            store.backup(tmp_path / "copy.db")
+    assert names(tmp_path) == ["own"]
