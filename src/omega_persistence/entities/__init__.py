@@ -12,6 +12,7 @@ from omega_persistence.entities.memories import Memories
 from omega_persistence.entities.reflexion_episodes import ReflexionEpisodes
 from omega_persistence.entities.skills import Skills
 from omega_persistence.entities.vectors import Vectors
+from omega_persistence.errors import CorruptionError
 
 if TYPE_CHECKING:
     from omega_persistence.backends import Scope, Session
@@ -44,4 +45,6 @@ def namespaces(session: Session, collections: Collections) -> list[str]:
     found: set[str] = set()
     for collection in collections.all():
         found.update(name for (name,) in session.rows(collection.table.namespaces))
+    if any(type(name) is not str for name in found):
+        raise CorruptionError("a namespace is not text", hint="See check().")
     return sorted(found)

@@ -60,12 +60,12 @@ class StoredArchitecture(RecordWithMetadata, frozen=True, kw_only=True, gc=False
     @property
     def fitness(self) -> dict[str, Any]:
         """``fitness_json`` decoded."""
-        return decode_json(self.fitness_json)
+        return decode_json(self.fitness_json, dict)
 
     @property
     def lineage(self) -> dict[str, Any]:
         """``lineage_json`` decoded."""
-        return decode_json(self.lineage_json)
+        return decode_json(self.lineage_json, dict)
 
 
 _BY_PARADIGM = """

@@ -6,11 +6,13 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, LiteralString
 
 import msgspec
+from msgspec.structs import astuple
 
 from omega_persistence.entities.conflicts import conflict, explain
 from omega_persistence.entities.record import R, checked
 from omega_persistence.errors import (
     ConflictError,
+    CorruptionError,
     InvalidDataError,
     NotFoundError,
     StorageError,
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from omega_persistence.backends import Scope, Session, Value
     from omega_persistence.backends.table import Table
+    from omega_persistence.entities.record import Record
 
 ALL = 2**62
 """A limit above every count; SQL has no portable word for "no limit"."""
@@ -29,7 +32,13 @@ SHARED = 100
 """Batches up to this size share a commit with other threads; larger ones keep them waiting."""
 
 PAGE = 1000
-"""Rows read at a time when a collection is iterated."""
+"""Records read at a time when a collection is iterated, at most ..."""
+
+PAGE_BYTES = 4 * 1024 * 1024
+"""... and fewer if they have more bytes than this together, going by a sample of the last page."""
+
+FIRST_PAGE = 64
+"""How many come first, before anything is known of their size."""
 
 
 class Collection(Generic[R]):
@@ -83,6 +92,8 @@ class Collection(Generic[R]):
         Raises:
             NotFoundError: there is none, or it has expired.
         """
+        if type(id) is not str:
+            require_kind("id", id)
         with self._scope.read() as session:
             row = session.row(self.table.get, namespace=self._namespace, id=id)
         if row is None:
@@ -101,12 +112,16 @@ class Collection(Generic[R]):
         Raises:
             ConflictError: others depend on it that must not go with it.
         """
+        require_kind("id", id)
         with self._scope.write() as session:
             return self._delete(session, id)
 
     def delete_many(self, ids: Iterable[str]) -> int:
         """Delete all of these in one transaction, or none; returns how many there were."""
-        unwanted = list(dict.fromkeys(ids))
+        asked = list(ids)
+        for id in asked:
+            require_kind("id", id)
+        unwanted = list(dict.fromkeys(asked))
         with self._scope.atomic(alone=len(unwanted) > SHARED) as session:
             return sum(self._delete(session, id) for id in unwanted)
 
@@ -131,16 +146,18 @@ class Collection(Generic[R]):
         return chain.from_iterable(self._pages())
 
     def _pages(self) -> Iterator[list[R]]:
-        after = ""
+        after, limit = "", FIRST_PAGE
         while True:
-            page = self.scan(after=after, limit=PAGE)
+            page = self.scan(after=after, limit=limit)
             yield page
-            if len(page) < PAGE:
+            if len(page) < limit:
                 return
-            after = page[-1].id
+            after, limit = following(page, after), min(PAGE, 8 * limit, _fitting(page))
 
     def _select(self, clause: LiteralString, limit: int | None, /, **params: Value) -> list[R]:
         table = self.table
+        for name, value in params.items():
+            require_kind(name, value)
         with self._scope.read() as session:
             rows = session.rows(
                 table.select + clause,
@@ -185,6 +202,7 @@ class Collection(Generic[R]):
         return session.run(self.table.delete, namespace=self._namespace, id=id) > 0
 
     def _update(self, sql: LiteralString, id: str, /, **params: Value) -> None:
+        require_kind("id", id)
         with self._scope.write() as session:
             if not session.run(sql, namespace=self._namespace, id=id, **params):
                 raise self._missing(id)
@@ -227,6 +245,36 @@ _EXPIRED_AMONG = """
     WHERE namespace = :namespace AND NOT (expires_at IS NULL OR expires_at > :now) AND id """
 
 
+def following(page: Sequence[R], after: str) -> str:
+    """The last id of a page, behind which the next one begins.
+
+    Raises:
+        CorruptionError: an index is so damaged that the pages might never end.
+    """
+    last: object = page[-1].id if page else None
+    if type(last) is not str or last <= after:
+        raise CorruptionError(f"the ids after {after!r:.80} are out of order", hint="See check().")
+    return last
+
+
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "tier": ((int,), "a whole number"),
+    "before": ((int,), "a whole number"),
+    "at_least": ((int, float), "a number"),
+}
+_TEXT = ((str,), "text")
+
+
+def require_kind(name: str, value: object) -> None:
+    """Refuse an argument of another type than the column it is compared with.
+
+    SQLite would take 7 for "7" and True for 1.
+    """
+    kinds, words = _KINDS.get(name, _TEXT)
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        raise InvalidDataError(f"{name} must be {words}: {value!r:.80}", field=name)
+
+
 def checked_limit(limit: int | None) -> int:
     """A limit as SQL takes it; None means all."""
     if limit is None:
@@ -238,9 +286,20 @@ def checked_limit(limit: int | None) -> int:
     return limit
 
 
+def _fitting(page: Sequence[Record]) -> int:
+    """How many records like these make a page."""
+    sample = page[:: len(page) // 8 + 1]
+    values = [value for record in sample for value in astuple(record)]
+    size = sum(len(value) for value in values if isinstance(value, (str, bytes)))
+    return max(1, PAGE_BYTES * len(sample) // max(1, size))
+
+
 def _json_array(ids: Iterable[str]) -> str:
+    listed = list(ids)
+    for id in listed:
+        require_kind("id", id)
     try:
-        return msgspec.json.encode(list(ids)).decode()
+        return msgspec.json.encode(listed).decode()
     except (TypeError, UnicodeEncodeError) as error:
         raise InvalidDataError(
             f"ids must be text without lone surrogates: {error}", field="id"

@@ -62,12 +62,12 @@ class StoredIntelligence(RecordWithMetadata, frozen=True, kw_only=True, gc=False
     @property
     def capabilities(self) -> Any:
         """``capabilities_json`` decoded."""
-        return decode_json(self.capabilities_json)
+        return decode_json(self.capabilities_json, list, dict)
 
     @property
     def memories(self) -> list[Any]:
         """``memories_json`` decoded."""
-        return decode_json(self.memories_json)
+        return decode_json(self.memories_json, list)
 
     @property
     def state(self) -> Any:

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct, field
 from msgspec.structs import force_setattr
 
 from omega_persistence.backends.table import Table
-from omega_persistence.entities.base import Collection, checked_limit
+from omega_persistence.entities.base import Collection, checked_limit, require_kind
 from omega_persistence.entities.record import (
     ABSENT,
     Count,
@@ -241,6 +241,7 @@ class Memories(Collection[StoredMemory]):
         one snapshot. Cost: every memory that holds one of the words is ranked.
         """
         wanted = checked_limit(limit)
+        require_kind("text", text)
         # The index folds case in its own way, so it is given the words as they are.
         words = list({word.casefold(): word for word in _WORD.findall(text)}.values())[:MAX_WORDS]
         if not words:

@@ -136,7 +136,7 @@ class RecordWithMetadata(Record, frozen=True, kw_only=True, gc=False):
     @property
     def metadata(self) -> dict[str, Any]:
         """``metadata_json`` decoded; empty when there is none."""
-        return decode_json(_metadata_json(self))
+        return decode_json(_metadata_json(self), dict)
 
 
 _metadata_json = attrgetter("metadata_json")
@@ -153,9 +153,23 @@ def encode_json(value: object, owner: str, field: str) -> str:
         raise InvalidDataError(message, field=field) from error
 
 
-def decode_json(text: str | None) -> Any:
-    """The Python object of a ``*_json`` field; an empty dict for None."""
-    return {} if text is None else msgspec.json.decode(text)
+def decode_json(text: str | None, *shapes: type) -> Any:
+    """The Python object of a ``*_json`` field; an empty dict for None.
+
+    Raises:
+        InvalidDataError: the record was never stored, or the file is damaged: the text is not JSON
+            of one of the shapes.
+    """
+    if text is None:
+        return {}
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.MsgspecError, TypeError, RecursionError) as error:
+        raise InvalidDataError(f"{text!r:.80} is not JSON: {error}") from error
+    if shapes and not isinstance(value, shapes):
+        expected = " or ".join(_JSON_NAMES[shape] for shape in shapes)
+        raise InvalidDataError(f"{text!r:.80} does not hold a JSON {expected}")
+    return value
 
 
 def finite_floats(blob: bytes) -> bool:

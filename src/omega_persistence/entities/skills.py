@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import field
 
 from omega_persistence.backends.table import Table
-from omega_persistence.entities.base import Collection, checked_limit
+from omega_persistence.entities.base import Collection, checked_limit, require_kind
 from omega_persistence.entities.record import (
     ABSENT,
     Count,
@@ -158,6 +158,7 @@ class Skills(Collection[StoredSkill]):
         it has been compiled in this process.
         """
         wanted = checked_limit(limit)
+        require_kind("text", text)
         text = text.encode(errors="replace").decode()  # RE2 takes no lone surrogates
         folded = fold(text)
         found: list[StoredSkill] = []

@@ -18,6 +18,7 @@ class DatabaseStatistics(Struct, frozen=True, kw_only=True):
         file_bytes: Size of the file; of the pages in use for a store in memory.
         wal_bytes: Size of the write-ahead log beside it.
         free_bytes: Free pages within the file, which `compact` gives back.
+        checksums: Whether the file has page checksums.
     """
 
     memory_count: int
@@ -36,3 +37,4 @@ class DatabaseStatistics(Struct, frozen=True, kw_only=True):
     file_bytes: int
     wal_bytes: int
     free_bytes: int
+    checksums: bool = False
