@@ -12,7 +12,6 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, Literal
 from unittest.mock import patch
 
-import apsw
 from msgspec import Struct
 
 from campaigns.disk import Event, Image
@@ -23,6 +22,7 @@ from campaigns.workload import Extra, Workload, run_all
 from omega_persistence import OmegaStore
 from omega_persistence.backends import migrate
 from omega_persistence.backends.migrate import Step
+from omega_persistence.backends.sqlite import checkpoints as limits
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -42,7 +42,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         length: How many operations each thread runs.
         threads: How many threads share the store, each with a namespace of its own.
         extras: Every third operation is the next of these.
-        checkpoint: Pages in the log after which a commit checkpoints; None for SQLite's 1,000.
+        checkpoint: Pages in the log after which a checkpoint follows a commit; None for 1,000.
         options: Further arguments of `OmegaStore`.
         share: Which part of the disks to look at: less than all where looking takes long.
     """
@@ -208,19 +208,12 @@ def _owned(plan: Plan, thread: int) -> tuple[str, ...]:
 
 @contextmanager
 def checkpoints(pages: int | None) -> Generator[None]:
-    """Make every connection checkpoint after so many pages."""
+    """Make every store checkpoint after so many pages, and empty the log each time."""
     if pages is None:
         yield
         return
-
-    def hook(connection: apsw.Connection) -> None:
-        connection.wal_autocheckpoint(pages)
-
-    apsw.connection_hooks.append(hook)
-    try:
+    with patch.multiple(limits, PAGES=pages, PAGES_UNDER_LOAD=2 * pages, LARGE=0):
         yield
-    finally:
-        apsw.connection_hooks.remove(hook)
 
 
 def _work(recorder: Recorder, driver: Driver, workloads: list[Workload]) -> None:

@@ -16,7 +16,9 @@
     └── BackendError        anything else that the database reported; see ``__cause__``
 
 A write that raises was not acknowledged; it may still have been applied when the error came after
-the commit, so retry with the same ids. This module imports nothing of the library.
+the commit, so retry with the same ids. A call that Python itself refuses, for an argument that the
+method does not have or one thing where several are asked for, is a TypeError as ever, and nothing
+was done. This module imports nothing of the library.
 """
 
 from __future__ import annotations

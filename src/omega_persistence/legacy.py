@@ -8,7 +8,7 @@ from omega_persistence.backends.scopes import Joined
 from omega_persistence.backends.sqlite.schema import REFERENCE_TABLES, reference_name
 from omega_persistence.entities import Collections, quarantine
 from omega_persistence.entities.record import checked
-from omega_persistence.errors import ConflictError, InvalidDataError
+from omega_persistence.errors import ConflictError, CorruptionError, InvalidDataError
 
 if TYPE_CHECKING:
     from omega_persistence.backends import Row, Session
@@ -50,12 +50,15 @@ def _move(session: Session, encoding: str, collection: Collection[Any]) -> tuple
     )
     page: LiteralString = (
         f"SELECT rowid, {values} FROM {reference_name(collection.table.name)}"
-        " WHERE rowid > :after ORDER BY rowid LIMIT :limit"
+        " WHERE rowid >= :first ORDER BY rowid LIMIT :limit"
     )
     good = bad = 0
-    after = -(2**63)
-    while rows := session.rows(page, after=after, limit=PAGE):
-        after = rows[-1][0]
+    first = -(2**63)
+    while first < 2**63 and (rows := session.rows(page, first=first, limit=PAGE)):
+        if rows[-1][0] < first:
+            message = f"the rows of {collection.table.name} are out of order"
+            raise CorruptionError(message, hint="The file was not changed.")
+        first = rows[-1][0] + 1
         for row in rows:
             reason = _put(session, encoding, collection, columns, row)
             if reason is None:

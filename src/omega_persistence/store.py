@@ -72,6 +72,7 @@ class OmegaStore(FlatMethods, WholeFile):
         durability: Durability = "full",
         journal: Journal = "wal",
         busy_timeout: float = 5.0,
+        checksums: bool = False,
     ) -> None:
         """Open a file, and bring it to the schema of this version if it has an older one.
 
@@ -87,12 +88,15 @@ class OmegaStore(FlatMethods, WholeFile):
                 tear them.
             journal: ``"wal"``; ``"truncate"`` only for file systems that cannot share memory.
             busy_timeout: Seconds to wait for another thread or process before `BusyError`.
+            checksums: Give a new file page checksums, so that a bit that flips on the disk is
+                damage when it is read. A file that has them keeps them, whatever is said here.
 
         Raises:
             NotFoundError: there is no such file or folder.
             SchemaError: the file is another program's, newer, or older and may not be migrated.
             CorruptionError: the file is damaged.
-            UnsupportedError: it lies on a network file system.
+            UnsupportedError: it lies on a network file system, or shall have page checksums and
+                was made without.
         """
         namespace = check_text("namespace", namespace)
         backend = SQLiteBackend(
@@ -104,6 +108,7 @@ class OmegaStore(FlatMethods, WholeFile):
             durability=durability,
             journal=journal,
             busy_timeout=busy_timeout,
+            checksums=checksums,
         )
         self.migration: Migration | None = backend.migration
         self._bind(backend, namespace, owner=True)
@@ -150,6 +155,7 @@ class OmegaStore(FlatMethods, WholeFile):
 
     def delete_namespace(self, namespace: str) -> int:
         """Delete every record of a namespace in one transaction; returns how many there were."""
+        check_text("namespace", namespace)
         deleted = 0
         with self._backend.atomic(alone=True) as session:
             for collection in reversed(self.all()):

@@ -10,6 +10,7 @@ from omega_persistence.backends.sqlite import backup as copies
 from omega_persistence.entities import Collections, quarantine
 from omega_persistence.entities.base import checked_limit
 from omega_persistence.entities.statistics import DatabaseStatistics
+from omega_persistence.errors import InvalidDataError
 
 if TYPE_CHECKING:
     import os
@@ -57,13 +58,15 @@ class WholeFile:
             file_bytes=sizes.file_bytes,
             wal_bytes=sizes.wal_bytes,
             free_bytes=sizes.free_bytes,
+            checksums=self._backend.checksums,
         )
 
     def check(self) -> list[Problem]:
         """Look for damage in the whole file; an intact store has none.
 
-        Pages, indexes, every rule of the schema, references, full text against the memories, and
-        vector spaces. Reads the whole file; readers go on meanwhile, writers wait.
+        Pages, indexes, every rule of the schema, references, full text against the memories,
+        vector spaces, and page checksums if the file has them. Reads the whole file; readers go on
+        meanwhile, writers wait.
         """
         return self._backend.check()
 
@@ -88,6 +91,10 @@ class WholeFile:
     def delete_quarantined(self, numbers: Iterable[int]) -> int:
         """Forget quarantined rows, named by their ``number``; returns how many there were."""
         unwanted = list(numbers)
+        for number in unwanted:
+            if type(number) is not int:
+                message = f"quarantined rows are named by whole numbers: {number!r:.80}"
+                raise InvalidDataError(message, field="number")
         with self._backend.atomic(alone=True) as session:
             return quarantine.delete(session, unwanted)
 
@@ -145,6 +152,8 @@ class WholeFile:
             ConflictError: the target exists and ``overwrite`` is false.
             CorruptionError: the backup is damaged; the target is as it was.
             BusyError: the target was in use for longer than 5 seconds.
+            UnsupportedError: one has page checksums and the other has none, or their pages differ
+                in size.
         """
         copies.restore(backup, target, overwrite=overwrite, progress=progress)
 

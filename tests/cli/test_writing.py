@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,8 +29,31 @@ def test_init_makes_an_empty_store_and_leaves_one_that_exists(tmp_path: Path) ->
     assert run("init", path).stdout == f"Made a store at {path}, schema 1.\n"
     run("put", path, "memories", json.dumps(PLAIN))
     assert "There already is a store" in run("init", path).stdout
-    assert printed_json("init", path) == {"store": str(path), "created": False, "schema_version": 1}
+    assert printed_json("init", path) == {
+        "store": str(path),
+        "created": False,
+        "schema_version": 1,
+        "checksums": False,
+    }
     assert memories_of(path) == ["new"]
+
+
+def test_init_gives_a_new_store_page_checksums_which_every_command_keeps(tmp_path: Path) -> None:
+    path, copy, plain = tmp_path / "new.db", tmp_path / "copy.db", tmp_path / "plain.db"
+    told = run("init", path, "--checksums").stdout
+    assert told == f"Made a store at {path}, schema 1, with page checksums.\n"
+    run("put", path, "memories", json.dumps(PLAIN))
+    run("compact", path)
+    run("backup", path, copy)
+    for each in (path, copy):
+        assert re.search(r"page checksums\s+yes", run("stats", each).stdout)
+        assert printed_json("stats", each)["checksums"] is True
+        run("check", each)
+    run("init", plain)
+    assert re.search(r"page checksums\s+no", run("stats", plain).stdout)
+    message, hint = refused("init", plain, "--checksums")
+    assert "made without page checksums" in message
+    assert "import" in hint
 
 
 def test_init_leaves_a_file_of_another_program_alone(tmp_path: Path, crate: Path) -> None:

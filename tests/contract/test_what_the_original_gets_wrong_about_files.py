@@ -1,7 +1,8 @@
 """What the Rust crate gets wrong about files and other processes, each by its symptom.
 
-Rows 33 to 47 of the table. Row 40, one letter changed inside a text, is not here: no structure of
-the file is broken by it, and only checksums of pages can tell.
+Rows 33 to 47 of the table. Row 40, one letter changed inside a text, is in
+`sqlite/test_checksums.py`: no structure of the file is broken by it, and only checksums of pages
+can tell.
 """
 
 from __future__ import annotations

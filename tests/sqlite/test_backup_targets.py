@@ -10,6 +10,7 @@ import apsw
 import pytest
 
 from omega_persistence import (
+    BackendError,
     ConflictError,
     CorruptionError,
     InvalidDataError,
@@ -180,6 +181,6 @@ def test_a_disk_that_does_not_sync_leaves_nothing(
 
     with monkeypatch.context() as at_the_end:
         at_the_end.setattr(os, "fsync", broken)
-        with pytest.raises(StorageFullError, match="Input/output error"):
+        with pytest.raises(BackendError, match="Input/output error"):
             store.backup(tmp_path / "copy.db")
     assert names(tmp_path) == ["own"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import apsw
 import pytest
@@ -113,6 +113,40 @@ def test_a_flipped_bit_in_the_header_is_found_at_opening(
     assert path.read_bytes() == before
 
 
+def test_a_page_that_was_read_wrongly_once_is_read_again(path: Path) -> None:
+    """A cable or memory that fails for a moment looks like a damaged page."""
+    script = """
+import sys, apsw
+class Disk(apsw.VFS):
+    def __init__(self):
+        super().__init__("disk", "unix", makedefault=True)
+    def xOpen(self, name, flags):
+        return File("unix", name, flags)
+class File(apsw.VFSFile):
+    def xRead(self, amount, offset):
+        global wrong
+        content = super().xRead(amount, offset)
+        if wrong and sys.argv[2].encode() in content:
+            wrong -= 1
+            content = content[:1000] + bytes([content[1000] ^ 4]) + content[1001:]
+        return content
+wrong, disk = 0, Disk()
+from omega_persistence import CorruptionError, OmegaStore
+with OmegaStore(sys.argv[1]) as store:
+    wrong = 1
+    assert store.memories.get("letter").content == sys.argv[2]
+    assert wrong == 0
+with OmegaStore(sys.argv[1]) as store:
+    wrong = 2
+    try:
+        store.memories.get("letter")
+    except CorruptionError:
+        print(wrong)
+    assert store.memories.get("letter").content == sys.argv[2]
+"""
+    assert python(script, path, LETTER) == "0\n"
+
+
 def test_a_write_to_a_damaged_page_is_refused_and_the_store_goes_on(path: Path) -> None:
     flip_inside(path, b"word50 word50")
     with OmegaStore(path) as store:
@@ -152,7 +186,9 @@ def test_every_later_opening_has_them_without_being_asked(path: Path) -> None:
 
 
 @pytest.mark.parametrize("journal", ["wal", "truncate"])
-def test_every_page_that_is_written_gets_its_checksum(journal: str, tmp_path: Path) -> None:
+def test_every_page_that_is_written_gets_its_checksum(
+    journal: Literal["wal", "truncate"], tmp_path: Path
+) -> None:
     path = tmp_path / "store.db"
     with OmegaStore(path, checksums=True, journal=journal) as store:
         store.memories.put_many(memory(f"m{n}", content=f"{n} " * 2000) for n in range(300))

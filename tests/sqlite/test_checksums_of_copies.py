@@ -121,9 +121,9 @@ def test_a_store_is_restored_in_place_while_others_have_it_open(backup: Path, pa
 def test_a_damaged_store_is_restored_in_place(backup: Path, path: Path) -> None:
     """Its pages fail their checksums, and are to be written over."""
     content = path.read_bytes()
-    for start in range(0, len(content), PAGE):
-        if re.search(rb"word\d", content[start : start + PAGE]):
-            flip(path, start + 2000)
+    for page in range(0, len(content), PAGE):
+        if re.search(rb"word\d", content[page : page + PAGE]):
+            flip(path, page + 2000)
     assert len(wrong_pages(path)) > 50
     OmegaStore.restore(backup, path, overwrite=True)
     assert wrong_pages(path) == []

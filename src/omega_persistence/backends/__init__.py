@@ -27,7 +27,7 @@ class Problem(Struct, frozen=True, kw_only=True):
     """One finding of ``check()``: the file is damaged here.
 
     ``kind`` is one of ``"schema"``, ``"integrity"``, ``"foreign_key"``, ``"full_text"``,
-    ``"vector"``.
+    ``"vector"``, ``"checksum"``.
     """
 
     kind: str
@@ -41,6 +41,13 @@ class FileSizes(Struct, frozen=True, kw_only=True):
     file_bytes: int
     wal_bytes: int
     free_bytes: int
+
+
+class Hold(Struct, frozen=True, kw_only=True):
+    """A snapshot, transaction or backup that is open, and for how long by which thread."""
+
+    seconds: int
+    thread: str
 
 
 class Session(Protocol):
@@ -114,6 +121,11 @@ class Backend(Scope, Protocol):
         """Where it is, for people: a path, or ``:memory:``."""
         ...
 
+    @property
+    def checksums(self) -> bool:
+        """Whether pages are compared with their checksums when they are read."""
+        ...
+
     def schema_version(self, session: Session) -> int:
         """The number of the newest schema step."""
         ...
@@ -135,6 +147,10 @@ class Backend(Scope, Protocol):
 
     def sizes(self, session: Session) -> FileSizes:
         """How much room it takes."""
+        ...
+
+    def oldest_hold(self) -> Hold | None:
+        """What has been open for the longest time in this process."""
         ...
 
     def compact(self) -> None:

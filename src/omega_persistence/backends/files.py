@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from omega_persistence.errors import (
+    BackendError,
     ConflictError,
     InvalidDataError,
     NotFoundError,
@@ -15,10 +18,27 @@ from omega_persistence.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
 """What SQLite keeps beside a database while it is in use or after a crash."""
+
+
+_NOT_WRITABLE = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM))
+
+
+@contextmanager
+def translated() -> Generator[None]:
+    """Raise our exception for what the system says about a file; also a decorator."""
+    try:
+        yield
+    except StorageError:  # some of ours are OSErrors too
+        raise
+    except OSError as error:
+        kind = StorageFullError if error.errno in _NOT_WRITABLE else BackendError
+        where = f"{error.filename} " if error.filename else ""
+        message = f"the file {where}cannot be used: {error.strerror}"
+        raise kind(message) from error
 
 
 def absolute(path: str | os.PathLike[str]) -> str:
@@ -26,8 +46,8 @@ def absolute(path: str | os.PathLike[str]) -> str:
 
     A symbolic link is followed, so that every process finds the side files in one place.
     """
-    text = os.fspath(path)
-    if type(text) is not str or text in {"", ":memory:"} or "\0" in text:
+    text: object = os.fspath(path) if hasattr(path, "__fspath__") else path
+    if type(text) is not str or text in {"", ":memory:"} or "\0" in text or not _named(text):
         message = f"the path of a file is needed, not {text!r}"
         hint = "A store without a file is made with OmegaStore.new_in_memory()."
         raise InvalidDataError(message, hint=hint)
@@ -38,6 +58,15 @@ def absolute(path: str | os.PathLike[str]) -> str:
     return text
 
 
+def _named(path: str) -> bool:
+    """Whether the system could have a file of that name; lone surrogates stand for odd bytes."""
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def require_folder(path: str) -> None:
     """Refuse a path in a folder that does not exist."""
     folder = os.path.dirname(path)
@@ -46,6 +75,7 @@ def require_folder(path: str) -> None:
         raise NotFoundError(message, hint="Make it first.")
 
 
+@translated()
 def require_regular(path: str) -> None:
     """Refuse devices, pipes and sockets."""
     if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
@@ -62,6 +92,7 @@ def require_at_rest(path: str) -> None:
         raise ConflictError(message, hint=hint)
 
 
+@translated()
 def require_foreign(path: str, address: str) -> None:
     """Refuse a path that leads to a store's own files."""
     for own in (address, *(address + side for side in SIDE_FILES)):
@@ -71,11 +102,13 @@ def require_foreign(path: str, address: str) -> None:
             raise ConflictError(message, hint="Use another name.")
 
 
+@translated()
 def make_private(path: str) -> None:
     """Let only the owner read and write a file. By path: a descriptor of it would drop locks."""
     os.chmod(path, 0o600)
 
 
+@translated()
 def size(path: str) -> int:
     """Bytes of a file, 0 when there is none."""
     try:
@@ -84,6 +117,7 @@ def size(path: str) -> int:
         return 0
 
 
+@translated()
 def write_beside(target: str, write: Callable[[str], None], *, overwrite: bool) -> None:
     """Make a file whole or not at all: written under a temporary name, synced, then renamed.
 
@@ -103,14 +137,9 @@ def write_beside(target: str, write: Callable[[str], None], *, overwrite: bool) 
         _sync(temporary)
         _rename(temporary, target, overwrite=overwrite)
         _sync(os.path.dirname(target))
-    except StorageError:  # some of ours are OSErrors too
-        raise
-    except OSError as error:
-        message = f"{target} cannot be written: {error.strerror}"
-        raise StorageFullError(message) from error
     finally:
         for leftover in (temporary, *(temporary + side for side in SIDE_FILES)):
-            if os.path.exists(leftover):
+            with suppress(OSError):  # nearly always it is not there
                 os.unlink(leftover)
 
 

@@ -92,11 +92,14 @@ class Table(Generic[T]):
 
     @property
     def namespaces(self) -> LiteralString:
-        """The namespaces that have rows: one seek in an index for each, never a scan."""
+        """The namespaces that have rows: one seek in an index for each, never a scan.
+
+        UNION, and not UNION ALL, since in a damaged index one may follow itself for ever.
+        """
         return f"""
             WITH RECURSIVE names (name) AS (
                 SELECT min(namespace) FROM {self.name}
-                UNION ALL
+                UNION
                 SELECT (SELECT min(namespace) FROM {self.name} WHERE namespace > names.name)
                 FROM names WHERE name IS NOT NULL
             )

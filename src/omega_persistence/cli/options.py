@@ -106,9 +106,11 @@ def open_to_read(path: str, namespace: str) -> Generator[OmegaStore]:
                 open_to_write(path, namespace).close()
 
 
-def open_to_write(path: str, namespace: str, *, create: bool = False) -> OmegaStore:
+def open_to_write(
+    path: str, namespace: str, *, create: bool = False, checksums: bool = False
+) -> OmegaStore:
     """A store for writing; an older file is not migrated by the way."""
-    return OmegaStore(path, namespace=namespace, create=create, migrate=False)
+    return OmegaStore(path, namespace=namespace, create=create, migrate=False, checksums=checksums)
 
 
 def full_path(path: str) -> str:

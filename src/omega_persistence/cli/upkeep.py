@@ -24,18 +24,37 @@ if TYPE_CHECKING:
     from omega_persistence import DatabaseStatistics, Migration, Problem
 
 
-def init(path: Store, json: JSON = False) -> None:
-    """Make an empty store; one that exists is left as it is."""
+def init(
+    path: Store,
+    checksums: Annotated[
+        bool,
+        typer.Option(
+            "--checksums", help="Give every page a checksum, so that flipped bits are noticed."
+        ),
+    ] = False,
+    json: JSON = False,
+) -> None:
+    """Make an empty store; one that exists is left as it is.
+
+    With --checksums one that was made without them is refused.
+    """
     created = not os.path.exists(path) or os.path.getsize(path) == 0
-    with open_to_write(path, "default", create=True) as store:
-        version = store.statistics().schema_version
+    with open_to_write(path, "default", create=True, checksums=checksums) as store:
+        statistics = store.statistics()
     if json:
-        document = {"store": full_path(path), "created": created, "schema_version": version}
+        document: dict[str, Any] = {
+            "store": full_path(path),
+            "created": created,
+            "schema_version": statistics.schema_version,
+            "checksums": statistics.checksums,
+        }
         output.print_json(document)
         return
     from omega_persistence.cli.screen import say
 
-    say(f"{'Made' if created else 'There already is'} a store at {path}, schema {version}.")
+    done = "Made" if created else "There already is"
+    checked = ", with page checksums" if statistics.checksums else ""
+    say(f"{done} a store at {path}, schema {statistics.schema_version}{checked}.")
 
 
 def stats(path: Store, namespace: Namespace = "default", json: JSON = False) -> None:
@@ -66,6 +85,7 @@ def _facts(statistics: DatabaseStatistics, namespaces: list[str]) -> list[tuple[
         ("log beside it", size(statistics.wal_bytes)),
         ("free within", size(statistics.free_bytes)),
         ("schema", str(statistics.schema_version)),
+        ("page checksums", "yes" if statistics.checksums else "no"),
         ("namespaces", ", ".join(namespaces) or "none yet"),
     ]
     if statistics.expired_memory_count:
@@ -78,7 +98,8 @@ def _facts(statistics: DatabaseStatistics, namespaces: list[str]) -> list[tuple[
 def check(path: Store, json: JSON = False) -> None:
     """Look for damage in a store or a backup, and change nothing. Exit code 1 if there is any.
 
-    Pages, indexes, the rules of the schema, references, full text, vectors. Reads the whole file.
+    Pages, indexes, the rules of the schema, references, full text, vectors, and page checksums if
+    the file has them. Reads the whole file.
     """
     from omega_persistence.cli import screen
 

@@ -13,6 +13,7 @@ import msgspec
 from omega_persistence.backends import EVERYTHING, files
 from omega_persistence.backends.scopes import Joined
 from omega_persistence.entities import Collections, namespaces, quarantine
+from omega_persistence.entities.base import following
 from omega_persistence.errors import InvalidDataError
 from omega_persistence.transfer.lines import (
     END,
@@ -119,7 +120,7 @@ class _Export:
         while rows := self._session.rows(sizes, namespace=namespace, after=after, limit=PAGE):
             for fitting in _pages(size for (size,) in rows):
                 page = collection.scan(after=after, limit=fitting)
-                after = page[-1].id
+                after = following(page, after)
                 self._write_page(table.name, namespace, page)
 
     def _write_quarantine(self) -> None:

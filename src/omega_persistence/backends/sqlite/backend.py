@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+from time import time
 from typing import TYPE_CHECKING
 
-from omega_persistence.backends import files
+from omega_persistence.backends import events, files
 from omega_persistence.backends.sqlite import backup, fork, inspection, schema
+from omega_persistence.backends.sqlite import checksums as layer
+from omega_persistence.backends.sqlite.connection import set_journal
 from omega_persistence.backends.sqlite.connector import Connector
 from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, translate
 from omega_persistence.backends.sqlite.readers import Pool, Shared, Snapshot
+from omega_persistence.backends.sqlite.turns import Ticket
 from omega_persistence.backends.sqlite.writer import Writer, Writing
-from omega_persistence.errors import BusyError, CorruptionError, InvalidDataError
+from omega_persistence.errors import (
+    BusyError,
+    CorruptionError,
+    InvalidDataError,
+    UnsupportedError,
+)
 
 if TYPE_CHECKING:
     import os
 
     import apsw
 
-    from omega_persistence.backends import FileSizes, Problem, Progress, Session
+    from omega_persistence.backends import (
+        FileSizes,
+        Hold,
+        Problem,
+        Progress,
+        Session,
+    )
     from omega_persistence.backends.migrate import Migration
     from omega_persistence.backends.sqlite.connection import Durability, Journal
     from omega_persistence.backends.sqlite.readers import Reader, Readers
@@ -39,6 +54,7 @@ class SQLiteBackend:
         durability: Durability = "full",
         journal: Journal = "wal",
         busy_timeout: float = 5.0,
+        checksums: bool = False,
         rehearse: bool = False,
     ) -> None:
         """Open a file and bring it up to date; see `OmegaStore` for the arguments.
@@ -49,7 +65,11 @@ class SQLiteBackend:
         if journal not in ("wal", "truncate"):
             raise InvalidDataError(f"journal is wal or truncate: {journal!r}", field="journal")
         self._connector = Connector(
-            path, read_only=read_only, durability=durability, busy_timeout=busy_timeout
+            path,
+            read_only=read_only,
+            durability=durability,
+            busy_timeout=busy_timeout,
+            checksums=checksums,
         )
         self._writer = Writer(self._connector)
         self._readers: Readers = (
@@ -68,6 +88,7 @@ class SQLiteBackend:
         except BaseException:
             self.close()
             raise
+        self._tell_of_opening(rehearsed=rehearse)
 
     @property
     def address(self) -> str:
@@ -112,7 +133,13 @@ class SQLiteBackend:
                 # Nothing was written, and FTS5 cannot commit what it has found damaged.
                 session.spoil(CorruptionError(problems[0].detail))
                 session.rollback()
+        if not problems:
+            self._connector.unclean = False
         return problems
+
+    def oldest_hold(self) -> Hold | None:
+        """What has been open for the longest time in this process."""
+        return self._writer.held.oldest()
 
     def backup(
         self,
@@ -171,24 +198,44 @@ class SQLiteBackend:
         rehearse: bool,
     ) -> Migration | None:
         connector, writer = self._connector, self._writer
-        first = connector.open_first(create=create, local=local, patience=writer.patience)
-        session = writer.use(first)
-        migration = schema.prepare(
-            session,
-            kind=schema.recognise(session),
-            create=create,
-            may_migrate=may_migrate,
-            adopt=adopt,
-            back_up=self._copy,
-            path=self.address,
-            rehearse=rehearse,
-        )
+        looked_again = False
+        while True:
+            first = connector.open_first(create=create, local=local, patience=writer.patience)
+            session = writer.use(first)
+            try:
+                kind = schema.recognise(session)
+                self._require_checksums(first)
+                migration = schema.prepare(
+                    session,
+                    kind=kind,
+                    create=create,
+                    may_migrate=may_migrate,
+                    adopt=adopt,
+                    back_up=self._copy,
+                    path=self.address,
+                    rehearse=rehearse,
+                )
+                break
+            except (CorruptionError, UnsupportedError):
+                # About page checksums: another process may just have made the file.
+                if looked_again or session.spoilt:
+                    raise
+                looked_again = True
+        self._require_checksums(first)  # another process may have been first
+        self.checksums = layer.protects(first)
         if journal is not None and not connector.in_memory:
-            ((mode,),) = session.rows("PRAGMA journal_mode = " + journal)
+            try:
+                mode = set_journal(first, journal, connector.busy_timeout)
+            except DRIVER_ERRORS as error:
+                raise session.note(error) from error
             if mode != journal:
                 message = f"{self.address} stays in journal mode {mode}"
                 raise BusyError(message, hint="Another program has it open; try again.")
         return migration
+
+    def _require_checksums(self, connection: apsw.Connection) -> None:
+        if self._connector.checksums:
+            layer.require(connection, self.address)
 
     def _copy(
         self,
@@ -199,6 +246,9 @@ class SQLiteBackend:
         progress: Progress | None = None,
     ) -> None:
         source = self._connector.open("write")
+        holder = Ticket(alone=True)
+        holder.since = int(time())
+        self._writer.held.add(holder)
         try:
             source.execute("PRAGMA query_only = on; BEGIN")
             source.execute("SELECT 1 FROM sqlite_schema").fetchall()  # fixes what it sees
@@ -206,7 +256,30 @@ class SQLiteBackend:
         except DRIVER_ERRORS as error:
             raise translate(error) from error
         finally:
+            self._writer.held.discard(holder)
             self._connector.close(source)
+
+    def _tell_of_opening(self, *, rehearsed: bool) -> None:
+        if self._connector.unclean:
+            events.tell(
+                events.INFO,
+                "unclean_shutdown",
+                "%(store)s had not been closed by the last to use it",
+                store=self.address,
+            )
+        migration = self.migration
+        if migration is not None and not rehearsed:
+            events.tell(
+                events.INFO,
+                "migration",
+                "%(store)s was migrated from schema %(from_version)d to %(to_version)d",
+                store=self.address,
+                from_version=migration.from_version,
+                to_version=migration.to_version,
+                backup=migration.backup,
+                moved=sum(migration.moved.values()),
+                quarantined=sum(migration.quarantined.values()),
+            )
 
     @staticmethod
     def _problems(session: SQLiteSession, *, writable: bool) -> list[Problem]:

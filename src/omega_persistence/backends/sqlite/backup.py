@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import apsw
 
 from omega_persistence.backends import files
-from omega_persistence.backends.sqlite import inspection, schema
+from omega_persistence.backends.sqlite import checksums, inspection, schema
 from omega_persistence.backends.sqlite.connection import Patience, connect
 from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, says_damage, translate
 from omega_persistence.backends.sqlite.session import SQLiteSession
@@ -41,11 +41,13 @@ def copy(
     """
 
     def write(temporary: str) -> None:
-        connection = connect(temporary, "create", patience=Patience(0))
+        checked = checksums.protects(source)
+        connection = connect(temporary, "create", patience=Patience(0), checksums=checked)
         try:
             files.make_private(temporary)
             # Until the file is renamed nobody will miss it; it is synced as a whole then.
             connection.execute("PRAGMA synchronous = off; PRAGMA journal_mode = off")
+            checksums.begin_like(connection, source)
             _transfer(source, connection, PAGES_A_STEP, progress)
             # One file that can be read from a folder that cannot be written.
             connection.execute("PRAGMA journal_mode = delete")
@@ -133,7 +135,10 @@ def _replace_content(
     of one that has a log beside it would mix the two. False when SQLite cannot open the target,
     which is set aside then.
     """
-    connection = _open_target(path, busy_timeout) or _open_target(path, busy_timeout)
+    # An empty file will have checksums if the backup has.
+    checked = checksums.protects(source) and files.size(path) == 0
+    connection = _open_target(path, busy_timeout, checked=checked)
+    connection = connection or _open_target(path, busy_timeout, checked=checked)
     if connection is None:  # twice, since a disk that fails to read looks like damage
         _set_aside(path)
         return False
@@ -141,17 +146,23 @@ def _replace_content(
         if _page_size(connection) != _page_size(source):
             message = f"{path} has pages of another size than the backup"
             raise UnsupportedError(message, hint="Restore to another name.")
+        if checksums.protects(connection) != checksums.protects(source):
+            message = f"of {path} and the backup, one has page checksums and the other has none"
+            raise UnsupportedError(message, hint="Restore to another name.")
+        checksums.begin_like(connection, source)
+        checksums.ignore(connection)
         _transfer(source, connection, -1, progress)
     finally:
         connection.close()
     return True
 
 
-def _open_target(path: str, busy_timeout: float) -> apsw.Connection | None:
+def _open_target(path: str, busy_timeout: float, *, checked: bool) -> apsw.Connection | None:
     """A connection to the file whose content is to be replaced; None when it is damaged."""
     try:
         # Its log may be all that is left of it.
-        connection = connect(path, "write", patience=Patience(busy_timeout), keep_log=True)
+        patience = Patience(busy_timeout)
+        connection = connect(path, "write", patience=patience, keep_log=True, checksums=checked)
     except DRIVER_ERRORS as error:
         if says_damage(error):
             return None
@@ -217,6 +228,7 @@ def _page_size(connection: apsw.Connection) -> int:
     return int(connection.pragma("page_size"))
 
 
+@files.translated()
 def _set_aside(path: str) -> None:
     """Rename a file that SQLite cannot open, together with its side files."""
     name = f"{path}.damaged-{strftime('%Y%m%dT%H%M%SZ', gmtime())}"

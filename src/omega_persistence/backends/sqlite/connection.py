@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import apsw
 
+from omega_persistence.backends.sqlite.checksums import open_file
 from omega_persistence.errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -66,21 +67,24 @@ class Patience:
 
     SQLite's own busy timeout sleeps longer and longer, so that some processes starve; short random
     sleeps are fair. One object serves one connection, whose user may set a deadline before a
-    statement; otherwise each wait has the whole timeout.
+    statement; otherwise each wait has the whole timeout. ``waited`` is the sum of all waits.
     """
 
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
         self.deadline: float | None = None
+        self.waited = 0.0
         self._own_deadline = 0.0
 
     def __call__(self, attempt: int) -> bool:
         """Sleep a little and try again, or give up: SQLite's busy handler."""
+        now = monotonic()
         if attempt == 0:
-            self._own_deadline = self.deadline or monotonic() + self.timeout
-        if monotonic() >= self._own_deadline:
+            self._own_deadline = self.deadline or now + self.timeout
+        if now >= self._own_deadline:
             return False
         sleep(0.0002 + 0.001 * os.urandom(1)[0] / 255)
+        self.waited += monotonic() - now
         return True
 
 
@@ -92,13 +96,15 @@ def connect(
     durability: Durability = "full",
     uri: str | None = None,
     keep_log: bool = False,
+    checksums: bool = False,
 ) -> apsw.Connection:
     """Open a connection with every setting but the journal mode, which belongs to the file.
 
-    With ``keep_log`` closing it leaves the log beside the file as it is.
+    With ``keep_log`` closing it leaves the log beside the file as it is. A file with page checksums
+    is known by its header; with ``checksums`` an empty one will have them.
     """
     flags = _FLAGS[mode] | (apsw.SQLITE_OPEN_URI if uri else 0)
-    connection = apsw.Connection(uri or path, flags=flags)
+    connection = open_file(uri or path, flags, wanted=checksums)
     try:
         # Before the first statement: several processes may be opening a new file at once.
         connection.set_busy_handler(patience)
@@ -117,3 +123,19 @@ def connect(
         connection.close()
         raise
     return connection
+
+
+def set_journal(connection: apsw.Connection, journal: Journal, timeout: float) -> str:
+    """Change the journal mode of a file; returns the one that it has then.
+
+    It waits here: SQLite itself refuses at once when two that read both want to change it, as
+    each would wait for the other to stop reading.
+    """
+    wait, attempt = Patience(timeout), 0
+    while True:
+        try:
+            return str(connection.pragma("journal_mode", journal))
+        except apsw.BusyError:
+            if not wait(attempt):
+                raise
+            attempt += 1

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING
 
-from omega_persistence.backends import files
+from omega_persistence.backends import events, files
+from omega_persistence.backends.sqlite import checksums as layer
 from omega_persistence.backends.sqlite import fork
 from omega_persistence.backends.sqlite.connection import MEMORY, SYNCHRONOUS, Patience, connect
 from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, says_damage, translate
-from omega_persistence.backends.sqlite.files import require_local
+from omega_persistence.backends.sqlite.files import left_open, require_local
 from omega_persistence.errors import (
     ClosedError,
     InvalidDataError,
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     import apsw
 
     from omega_persistence.backends.sqlite.connection import Durability, Mode
+    from omega_persistence.errors import StorageError
 
 
 class Connector:
@@ -29,7 +32,9 @@ class Connector:
 
     Attributes:
         address: The absolute path of the file, or ``:memory:``.
+        checksums: Whether the file must have page checksums; a new one will.
         refusal: Why the store cannot be used any more; None while it can.
+        unclean: Whether the last to use the file had not closed it when it was opened here.
     """
 
     def __init__(
@@ -39,21 +44,27 @@ class Connector:
         read_only: bool,
         durability: Durability,
         busy_timeout: float,
+        checksums: bool = False,
     ) -> None:
-        if durability not in SYNCHRONOUS:
+        if durability not in tuple(SYNCHRONOUS):
             raise InvalidDataError(
                 f"durability is one of {', '.join(SYNCHRONOUS)}: {durability!r}", field="durability"
             )
-        if not 0 <= busy_timeout <= TIMEOUT_MAX:
+        if type(busy_timeout) not in (int, float) or not 0 <= busy_timeout <= TIMEOUT_MAX:
             raise InvalidDataError(
                 f"busy_timeout is a number of seconds from 0: {busy_timeout!r}",
                 field="busy_timeout",
             )
         self.in_memory = path == MEMORY
+        if self.in_memory and checksums:
+            message = "a store in memory has no page checksums, since nothing is read from a disk"
+            raise UnsupportedError(message, hint="Name a file, or leave checksums out.")
         self.address = MEMORY if self.in_memory else files.absolute(path)
         self.read_only = read_only
         self.busy_timeout = busy_timeout
         self.refusal: str | None = None
+        self.unclean = False
+        self.checksums = checksums
         self._durability: Durability = durability
         self._immutable = False
         self._open: set[apsw.Connection] = set()
@@ -88,6 +99,7 @@ class Connector:
         files.require_regular(self.address)
         if local:
             require_local(self.address)
+        self.unclean = self.unclean or (not fresh and left_open(self.address))
         connection = self.open("create" if fresh else "write", patience)
         if fresh:
             files.make_private(self.address)
@@ -96,6 +108,10 @@ class Connector:
             self.close(connection)
             connection = self.open("write", patience)
             error = _cannot_read(connection)
+        if error is None and self._checksums_to_come and not layer.protects(connection):
+            # What a crash had left of a new file, which has been rolled back only now.
+            self.close(connection)
+            connection = self.open("write", patience)
         if error is None:
             return connection
         self.close(connection)
@@ -111,7 +127,21 @@ class Connector:
     def close(self, connection: apsw.Connection) -> None:
         """Close a connection; what it has not committed is rolled back."""
         self._open.discard(connection)
-        connection.close()
+        # The checkpoint that closing begins may fail; what was acknowledged is in the log.
+        with suppress(*DRIVER_ERRORS):
+            connection.close()
+
+    def tell_of_reconnect(self, role: str, cause: StorageError | None) -> None:
+        """Log that a connection was given up after an error, so that a new one follows."""
+        events.tell(
+            events.WARNING,
+            "reconnect",
+            "the %(role)s's connection to %(store)s was replaced after an error: %(cause)s",
+            store=self.address,
+            role=role,
+            error=type(cause).__name__,
+            cause=str(cause),
+        )
 
     def refuse_closed(self) -> None:
         """Raise if the store cannot be used any more."""
@@ -131,6 +161,10 @@ class Connector:
         self.refusal = fork.REFUSAL
         return list(self._open)
 
+    @property
+    def _checksums_to_come(self) -> bool:
+        return self.checksums and files.size(self.address) == 0
+
     def _connect(self, mode: Mode, patience: Patience) -> apsw.Connection:
         return connect(
             self.address,
@@ -138,6 +172,7 @@ class Connector:
             patience=patience,
             durability=self._durability,
             uri=_immutable_uri(self.address) if self._immutable else None,
+            checksums=self._checksums_to_come,
         )
 
 

@@ -18,6 +18,8 @@ from omega_persistence.errors import (
 DRIVER_ERRORS = (apsw.Error, UnicodeError, OverflowError, TypeError)
 """What a statement can raise; the last three are about values that cannot be bound or decoded."""
 
+_RESTORE = "Restore a backup with `omega-persistence restore`."
+
 _FROM_DRIVER: tuple[tuple[type[Exception], type[StorageError], str | None], ...] = (
     (
         apsw.BusyError,
@@ -29,8 +31,8 @@ _FROM_DRIVER: tuple[tuple[type[Exception], type[StorageError], str | None], ...]
     (apsw.FullError, StorageFullError, "Free some room on the disk; nothing acknowledged is lost."),
     (apsw.ReadOnlyError, StorageFullError, "The file or its folder cannot be written."),
     (apsw.PermissionsError, StorageFullError, "The file or its folder cannot be written."),
-    (apsw.NotADBError, CorruptionError, "Restore a backup with `omega-persistence restore`."),
-    (apsw.CorruptError, CorruptionError, "Restore a backup with `omega-persistence restore`."),
+    (apsw.NotADBError, CorruptionError, _RESTORE),
+    (apsw.CorruptError, CorruptionError, _RESTORE),
     (
         apsw.CantOpenError,
         BackendError,
@@ -59,6 +61,7 @@ _CONNECTION_SPOILT = (
     apsw.NotADBError,
     apsw.NoMemError,
     apsw.CantOpenError,
+    apsw.ReadOnlyError,  # SQLite opens what it cannot open for writing, be it once, for reading
 )
 
 _DAMAGE = (apsw.CorruptError, apsw.NotADBError, UnicodeDecodeError)
@@ -71,6 +74,8 @@ def translate(error: Exception) -> StorageError:
         # row stands in the way is for the collection to find out.
         bad_data = getattr(error, "extendedresult", 0) in _BAD_DATA
         return (InvalidDataError if bad_data else ConflictError)(str(error))
+    if fails_checksum(error):
+        return CorruptionError("a page of the file fails its checksum", hint=_RESTORE)
     for theirs, ours, hint in _FROM_DRIVER:
         if isinstance(error, theirs):
             return ours(str(error), hint=hint)
@@ -91,4 +96,9 @@ def says_damage(error: Exception) -> bool:
 
     SQLite says so also when a disk fails to read, so look again before believing it.
     """
-    return isinstance(error, _DAMAGE)
+    return isinstance(error, _DAMAGE) or fails_checksum(error)
+
+
+def fails_checksum(error: Exception) -> bool:
+    """Whether a page is not as it was written, in a file that has page checksums."""
+    return getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_DATA

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, cast
 import apsw
 
 from omega_persistence.backends import FileSizes, Problem, files, migrate
-from omega_persistence.backends.sqlite import layout
+from omega_persistence.backends.sqlite import checksums, layout
+from omega_persistence.backends.sqlite.errors import fails_checksum
 
 if TYPE_CHECKING:
     from omega_persistence.backends import Session
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
 _MIXED_SPACES = """
     SELECT namespace, space, count(DISTINCT dimensions)
     FROM vectors WHERE space <> '' GROUP BY namespace, space HAVING count(DISTINCT dimensions) > 1
+"""
+
+_TEXT_COLUMNS = """
+    SELECT list.name, group_concat(info.name)
+    FROM pragma_table_list AS list, pragma_table_info(list.name) AS info
+    WHERE list.schema = 'main' AND list.type = 'table' AND info.type = 'TEXT'
+    GROUP BY list.name
 """
 
 # Compares every word of the index with the memories, which `PRAGMA integrity_check` does not.
@@ -30,31 +38,64 @@ def check(connection: apsw.Connection, *, writable: bool, ours: bool = True) -> 
 
     Tables, indexes and triggers against the steps of the schema; pages, indexes, column types and
     CHECK rules; references; full text against the memories, which needs a connection that may
-    write; vector spaces. A file that is not ``ours``, of the Rust crate, has another schema, no
-    full text and no spaces.
+    write; vector spaces; page checksums. A file that is not ``ours``, of the Rust crate, has
+    another schema, no full text and no spaces.
     """
+    connection.execute("PRAGMA shrink_memory").fetchall()  # look at the disk, not at the cache
     problems: list[Problem] = []
-    try:
-        problems += _altered(connection) if ours else ()
-        for (detail,) in connection.execute("PRAGMA integrity_check"):
-            if detail != "ok":
-                problems.append(Problem(kind="integrity", detail=str(detail)))
-        for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check"):
-            detail = f"row {row} names a row that {parent} does not have"
-            problems.append(Problem(kind="foreign_key", table=table, detail=detail))
-        problems += _partial_indexes(connection) if ours else ()
-        for namespace, space, lengths in connection.execute(_MIXED_SPACES) if ours else ():
-            detail = f"space {space!r} of namespace {namespace!r} has {lengths} lengths"
-            problems.append(Problem(kind="vector", table="vectors", detail=detail))
-    except _DAMAGE as error:
-        problems.append(Problem(kind="integrity", detail=str(error)))
-    if writable and ours:
+    looks = [_structure, _references]
+    if ours:
+        looks = [_altered, *looks, _partial_indexes, _not_text, _mixed_spaces]
+        looks += [_full_text] if writable else []
+    failed = False
+    for look in looks:
         try:
-            connection.execute(_FULL_TEXT)
+            problems += look(connection)
         except _DAMAGE as error:
-            detail = f"the full-text index differs from the memories: {error}"
-            problems.append(Problem(kind="full_text", table="memories_fts", detail=detail))
+            problems.append(Problem(kind="integrity", detail=str(error)))
+        except apsw.IOError as error:
+            if not fails_checksum(error):
+                raise
+            failed = True
+    if failed or (problems and checksums.protects(connection)):
+        return [*checksums.faults(connection), *problems]
     return problems
+
+
+def _structure(connection: apsw.Connection) -> list[Problem]:
+    found = connection.execute("PRAGMA integrity_check").fetchall()
+    return [Problem(kind="integrity", detail=str(text)) for (text,) in found if text != "ok"]
+
+
+def _references(connection: apsw.Connection) -> list[Problem]:
+    return [
+        Problem(
+            kind="foreign_key",
+            table=str(table),
+            detail=f"row {row} names a row that {parent} does not have",
+        )
+        for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check").fetchall()
+    ]
+
+
+def _mixed_spaces(connection: apsw.Connection) -> list[Problem]:
+    return [
+        Problem(
+            kind="vector",
+            table="vectors",
+            detail=f"space {space!r} of namespace {namespace!r} has {lengths} lengths",
+        )
+        for namespace, space, lengths in connection.execute(_MIXED_SPACES).fetchall()
+    ]
+
+
+def _full_text(connection: apsw.Connection) -> list[Problem]:
+    try:
+        connection.execute(_FULL_TEXT)
+    except _DAMAGE as error:
+        detail = f"the full-text index differs from the memories: {error}"
+        return [Problem(kind="full_text", table="memories_fts", detail=detail)]
+    return []
 
 
 def _altered(connection: apsw.Connection) -> list[Problem]:
@@ -69,12 +110,15 @@ def _altered(connection: apsw.Connection) -> list[Problem]:
     ]
 
 
+_PARTIAL = """
+    SELECT name, tbl_name, sql FROM sqlite_schema WHERE type = 'index' AND sql LIKE '% WHERE %'
+"""
+
+
 def _partial_indexes(connection: apsw.Connection) -> list[Problem]:
     """Indexes of some rows that have entries without a row, which integrity_check overlooks."""
     problems: list[Problem] = []
-    indexes = connection.execute(
-        "SELECT name, tbl_name, sql FROM sqlite_schema WHERE type = 'index' AND sql LIKE '% WHERE %'"
-    ).fetchall()
+    indexes = connection.execute(_PARTIAL).fetchall()
     for index, table, sql in cast("list[tuple[str, str, str]]", indexes):
         rows = f"SELECT count(*) FROM {table} {{}} WHERE {sql.rpartition(' WHERE ')[2]}"
         counted = [
@@ -84,6 +128,18 @@ def _partial_indexes(connection: apsw.Connection) -> list[Problem]:
         if counted[0] != counted[1]:
             detail = f"index {index} has other entries than the table has rows"
             problems.append(Problem(kind="integrity", table=table, detail=detail))
+    return problems
+
+
+def _not_text(connection: apsw.Connection) -> list[Problem]:
+    """Text that is not UTF-8, which SQLite does not look at."""
+    problems: list[Problem] = []
+    for table, columns in connection.execute(_TEXT_COLUMNS).fetchall():
+        try:
+            for _ in connection.execute(f"SELECT {columns} FROM {table}"):
+                pass
+        except UnicodeDecodeError as error:
+            problems.append(Problem(kind="integrity", table=str(table), detail=str(error)))
     return problems
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import apsw
 
@@ -76,6 +76,6 @@ def _made(steps: tuple[Step, ...]) -> frozenset[Object]:
         connection.execute(RECORDS)
         for step in steps:
             connection.execute(step.sql)
-        return frozenset(connection.execute(OBJECTS).fetchall())
+        return frozenset(cast("list[Object]", connection.execute(OBJECTS).fetchall()))
     finally:
         connection.close()

@@ -7,6 +7,7 @@ from threading import Condition, get_ident
 from time import monotonic, time
 from typing import TYPE_CHECKING, Self
 
+from omega_persistence.backends.sqlite.connection import Patience
 from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, says_damage
 from omega_persistence.backends.sqlite.session import SQLiteSession
 from omega_persistence.errors import BackendError, BusyError
@@ -80,7 +81,10 @@ class Pool:
             reader = self._idle.pop()
         except IndexError:
             reader = self._another()
-        reader.now = int(time())
+        now = int(time())
+        if now != reader.now:
+            reader.now = now
+            reader.listen()
         return reader
 
     def give_back(self, reader: Reader, /) -> None:
@@ -89,6 +93,7 @@ class Pool:
             self._connector.close(reader.connection)
             with self._room:
                 self._count -= 1
+            self._connector.tell_of_reconnect("reader", reader.cause)
         else:
             self._idle.append(reader)
         if self._waiting:
@@ -136,7 +141,9 @@ class _PooledReader(Reader):
     """A reader that looks again before it believes that the file is damaged."""
 
     def __init__(self, connector: Connector, pool: Pool) -> None:
-        super().__init__(_open_to_read(connector), pool)
+        patience = Patience(connector.busy_timeout)
+        super().__init__(_open_to_read(connector, patience), pool)
+        self.patience = patience
         self._connector = connector
 
     def _after_error(self, error: Exception, sql: str, values: tuple[Any, ...], /) -> list[Row]:
@@ -146,8 +153,9 @@ class _PooledReader(Reader):
         # SQLite calls it damage as well when a disk fails to read.
         in_snapshot = self._in_transaction
         self._connector.close(self.connection)
-        self.connection = self._target = _open_to_read(self._connector)
-        self.spoilt = self._in_transaction = False
+        patience = Patience(self._connector.busy_timeout)
+        self.use(_open_to_read(self._connector, patience), patience)
+        self._connector.tell_of_reconnect("reader", ours)
         try:
             rows = self.connection.execute(sql, values).fetchall()
         except DRIVER_ERRORS as again:
@@ -163,9 +171,9 @@ class _PooledReader(Reader):
         return rows
 
 
-def _open_to_read(connector: Connector) -> apsw.Connection:
+def _open_to_read(connector: Connector, patience: Patience) -> apsw.Connection:
     # It may write, for SQLite: the first reader after a crash has to recover the log.
-    connection = connector.open("write")
+    connection = connector.open("write", patience)
     connection.execute("PRAGMA query_only = on")
     return connection
 
@@ -175,11 +183,18 @@ class Shared:
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
+        self._reader: Reader | None = None
 
     def take(self) -> Reader:
         """A session for one thread, which has the turn until it is given back."""
-        reader = Reader(self._writer.take_turn()[1].connection, self)
-        reader.now = int(time())
+        connection = self._writer.take_turn()[1].connection
+        reader = self._reader
+        if reader is None or reader.spoilt or reader.connection is not connection:
+            reader = self._reader = Reader(connection, self)
+        now = int(time())
+        if now != reader.now:
+            reader.now = now
+            reader.listen()
         return reader
 
     def give_back(self, _reader: Reader, /) -> None:
@@ -209,8 +224,9 @@ class Snapshot:
             reader.rollback()
             self._readers.give_back(reader)
             raise
-        self._owner = get_ident()
-        self._writer.hold(self._owner)
+        self.since, self.thread = reader.now, get_ident()
+        self._writer.hold(self.thread)
+        self._writer.held.add(self)
         return reader
 
     def __exit__(
@@ -219,6 +235,7 @@ class Snapshot:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._writer.let_go(self._owner)
+        self._writer.let_go(self.thread)
+        self._writer.held.discard(self)
         self._reader.rollback()
         self._readers.give_back(self._reader)

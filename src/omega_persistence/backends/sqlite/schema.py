@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager, suppress
 from enum import Enum
 from time import gmtime, strftime
 from typing import TYPE_CHECKING, LiteralString, cast
@@ -12,12 +13,12 @@ import msgspec
 
 from omega_persistence.backends import migrate
 from omega_persistence.backends.migrate import Migration
-from omega_persistence.backends.sqlite import layout
+from omega_persistence.backends.sqlite import checksums, layout
 from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS
-from omega_persistence.errors import NotFoundError, SchemaError
+from omega_persistence.errors import CorruptionError, NotFoundError, SchemaError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from omega_persistence.backends import Session
     from omega_persistence.backends.migrate import Step
@@ -64,14 +65,38 @@ class Kind(Enum):
     REFERENCE = "reference"
 
 
+@contextmanager
+def _one_state(session: SQLiteSession) -> Generator[None]:
+    """Several reads that agree, though another process may be making or migrating the file."""
+    if session.connection.in_transaction:
+        yield
+        return
+    session.begin("DEFERRED")
+    try:
+        yield
+    finally:
+        session.rollback()
+
+
 def recognise(session: SQLiteSession) -> Kind:
     """Tell what a file is, without changing it.
 
     Raises:
         SchemaError: it is another program's database.
+        CorruptionError: it has page checksums, and the connection does not know. Either another
+            process made the file after the connection was opened, or the header is damaged.
     """
+    with _one_state(session):
+        return _recognise(session)
+
+
+def _recognise(session: SQLiteSession) -> Kind:
     ((application_id,),) = session.rows("PRAGMA application_id")
     if application_id == APPLICATION_ID:
+        return Kind.OURS
+    if application_id == checksums.APPLICATION_ID:
+        if not checksums.protects(session.connection):
+            raise CorruptionError("the file has page checksums, but its header denies it")
         return Kind.OURS
     ((user_version,),) = session.rows("PRAGMA user_version")
     names = {name for (name,) in session.rows("SELECT name FROM sqlite_schema")}
@@ -121,6 +146,9 @@ def prepare(
             else "the file has an older schema"
         )
         raise SchemaError(older, hint=f"Run `omega-persistence migrate {path}`.")
+    # Known only before a transaction gives an empty file its first page.
+    checked = checksums.protects(session.connection)
+    mark = checksums.APPLICATION_ID if checked else APPLICATION_ID
     session.begin("IMMEDIATE")
     backup = None
     try:
@@ -133,7 +161,7 @@ def prepare(
                 name = _backup_name(path, kind, missing)
                 back_up(name)
                 backup = name
-            report = _apply(session, kind, missing, adopt, backup)
+            report = _apply(session, kind, missing, adopt, backup, mark)
         if rehearse:
             session.rollback()
         else:
@@ -141,7 +169,8 @@ def prepare(
     except BaseException as error:
         session.rollback()
         if backup is not None and not session.spoilt:
-            os.unlink(backup)  # the file is as it was: else every attempt would leave a copy
+            with suppress(OSError):
+                os.unlink(backup)  # the file is as it was: else every attempt would leave a copy
         if isinstance(error.__cause__, (apsw.SQLError, apsw.ConstraintError)):
             message = f"the schema of this version does not fit into the file: {error}"
             raise SchemaError(message, hint="The file was not changed.") from error
@@ -155,6 +184,7 @@ def _apply(
     missing: tuple[Step, ...],
     adopt: Adopt,
     backup: str | None,
+    mark: int,
 ) -> Migration | None:
     if kind is Kind.REFERENCE:
         _set_aside(session)
@@ -176,7 +206,7 @@ def _apply(
         moved, quarantined = adopt(session, encoding)
         for table in reversed(REFERENCE_TABLES):
             session.rows(f"DROP TABLE {reference_name(table)}")
-    marks = f"application_id = {APPLICATION_ID}; PRAGMA user_version = {missing[-1].version}"
+    marks = f"application_id = {mark}; PRAGMA user_version = {missing[-1].version}"
     _script(session, f"PRAGMA {marks}")
     if kind is Kind.EMPTY:
         return None
@@ -241,10 +271,11 @@ def require_known(session: SQLiteSession) -> tuple[Step, ...]:
 
     Returns the steps that it still needs.
     """
-    recorded = _recorded(session)
+    with _one_state(session):
+        recorded, objects = _recorded(session), _objects(session)
     known = migrate.steps(layout.DIALECT)
     missing = migrate.pending(recorded, known)
-    found = layout.foreign(_objects(session), known[: len(recorded)])
+    found = layout.foreign(objects, known[: len(recorded)])
     if found:
         message = f"the file holds what this library did not make: {', '.join(found)}"
         raise SchemaError(message, hint="Do not trust it. Drop these from a copy, or restore one.")

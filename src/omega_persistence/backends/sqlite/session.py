@@ -6,8 +6,10 @@ import re
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, LiteralString, cast
 
+from omega_persistence.backends import events
 from omega_persistence.backends.sqlite import fork, search
 from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, spoils_connection, translate
+from omega_persistence.backends.sqlite.timing import Timed
 from omega_persistence.errors import ClosedError, StorageError, TransactionError
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     import apsw
 
     from omega_persistence.backends import Row, Value
+    from omega_persistence.backends.sqlite.connection import Patience
 
 
 class SQLiteSession:
@@ -27,9 +30,14 @@ class SQLiteSession:
         spoilt: Whether nothing may be written through the connection any more.
         cause: The error that spoilt it.
         lost: The error after which SQLite rolled the open transaction back by itself.
+        patience: The connection's.
+        timer: What measures how long statements take, while somebody wants to know.
     """
 
     among: LiteralString = "IN (SELECT value FROM json_each(:ids))"
+
+    timer: Timed | None = None
+    patience: Patience | None = None
 
     def __init__(self, connection: apsw.Connection) -> None:
         self.connection = connection
@@ -37,9 +45,24 @@ class SQLiteSession:
         self.spoilt = False
         self.cause: StorageError | None = None
         self.lost: StorageError | None = None
-        self._target: apsw.Connection | _LostTransaction = connection
+        self._target: apsw.Connection | Timed | _LostTransaction = connection
         self._in_transaction = False
         fork.watch(self)
+
+    def use(self, connection: apsw.Connection, patience: Patience) -> None:
+        """Go on with a new connection."""
+        self.connection = self._target = connection
+        self.timer, self.patience = None, patience
+        self.spoilt = self._in_transaction = False
+
+    def listen(self) -> None:
+        """Have statements timed if anybody wants to hear of slow ones; asked once a second."""
+        wanted = events.somebody_listens()
+        if wanted != (self.timer is not None):
+            before = self.timer or self.connection
+            self.timer = Timed(self.connection, self.patience) if wanted else None
+            if self._target is before:
+                self._target = self.timer or self.connection
 
     def rows(self, sql: LiteralString, /, **params: Value) -> list[Row]:
         """Every row of a query; all are fetched, so that no cursor stays open."""
@@ -107,7 +130,7 @@ class SQLiteSession:
     def rollback(self) -> None:
         """Undo the transaction, if SQLite has not done so by itself."""
         self._in_transaction = False
-        self._target = self.connection
+        self._target = self.timer or self.connection
         self.lost = None
         try:
             # After some errors it is gone already, and ROLLBACK would hide the cause.
@@ -183,11 +206,11 @@ class _Binders(dict[str, "Callable[[Mapping[str, Any]], tuple[Any, ...]]"]):
 
     def __missing__(self, sql: str) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
         names = tuple(dict.fromkeys(_PARAMETER.findall(sql)))
-        bind = self[sql] = (
-            itemgetter(*names)
-            if len(names) > 1
-            else lambda params: tuple(params[name] for name in names)
-        )
+        if len(names) > 1:
+            bind: Callable[[Mapping[str, Any]], tuple[Any, ...]] = itemgetter(*names)
+        else:  # itemgetter of one name gives no tuple
+            bind = (lambda params: (params[names[0]],)) if names else (lambda _: ())
+        self[sql] = bind
         return bind
 
 

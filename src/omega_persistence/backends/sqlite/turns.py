@@ -22,16 +22,23 @@ class Ticket:
     Attributes:
         alone: Whether its transaction is its own: it joins no group and none joins it.
         thread: Which thread it is.
+        since: When its transaction was begun, in Unix seconds; set for those that are alone.
+        queued: Whether it had to wait for the turn.
         savepoint: Whether its statements can be undone apart from the others'.
         interruption: What was raised in it while it waited, when the turn had already come.
         failure: Why the commit of its group failed.
     """
 
-    __slots__ = ("alone", "failure", "gate", "interruption", "savepoint", "thread")
+    __slots__ = (
+        *("alone", "failure", "gate", "interruption", "queued", "savepoint", "since", "thread"),
+    )
+
+    since: int
 
     def __init__(self, *, alone: bool) -> None:
         self.alone = alone
         self.thread = get_ident()
+        self.queued = False
         self.savepoint = False
         self.failure: StorageError | None = None
         self.interruption: BaseException | None = None
@@ -68,6 +75,7 @@ class Turns:
                 self._taken = True
                 return ticket
             self._queue.append(ticket)
+        ticket.queued = True
         try:
             in_time = ticket.gate.acquire(timeout=timeout)
         except BaseException as interruption:
@@ -118,9 +126,16 @@ class Turns:
             self._taken = following is not None
         if following is not None:
             following.gate.release()
-        for member in members:
-            member.failure = failure
-            member.gate.release()
+        _answer(members, failure)
+
+    def answer(self) -> None:
+        """Tell the group that the transaction is durable, and keep the turn."""
+        members, self.group = self.group, []
+        _answer(members, None)
+
+    def wanted(self) -> bool:
+        """Whether somebody waits for the turn."""
+        return bool(self._queue)
 
     def _leave(self, ticket: Ticket) -> bool:
         with self._mutex:
@@ -129,3 +144,9 @@ class Turns:
             except ValueError:
                 return False
         return True
+
+
+def _answer(members: list[Ticket], failure: StorageError | None) -> None:
+    for member in members:
+        member.failure = failure
+        member.gate.release()

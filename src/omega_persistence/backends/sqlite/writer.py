@@ -7,8 +7,14 @@ from threading import get_ident
 from time import monotonic, time
 from typing import TYPE_CHECKING
 
+from omega_persistence.backends import events
+from omega_persistence.backends.sqlite import checkpoints
+from omega_persistence.backends.sqlite.checkpoints import Checkpoints
 from omega_persistence.backends.sqlite.connection import Patience
+from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS
+from omega_persistence.backends.sqlite.held import Held
 from omega_persistence.backends.sqlite.session import SQLiteSession
+from omega_persistence.backends.sqlite.timing import tell_of_wait
 from omega_persistence.backends.sqlite.turns import Ticket, Turns
 from omega_persistence.errors import BackendError, StorageError, TransactionError
 
@@ -21,18 +27,27 @@ if TYPE_CHECKING:
 
 
 class Writer:
-    """The one connection that writes. Threads take turns at it; other processes wait in SQLite."""
+    """The one connection that writes. Threads take turns at it; other processes wait in SQLite.
+
+    Attributes:
+        held: The transactions that are open and shared with nobody; and what reads.
+    """
 
     def __init__(self, connector: Connector) -> None:
         self.patience = Patience(connector.busy_timeout)
+        self.held = Held()
         self._connector = connector
         self._session: SQLiteSession | None = None
         self._turns = Turns()
         self._holders: set[int] = set()
+        self._checkpoints = Checkpoints(connector.address + "-wal", self.patience)
 
     def use(self, connection: apsw.Connection) -> SQLiteSession:
         """Make this the writer connection."""
+        self._drop()
         self._session = SQLiteSession(connection)
+        self._session.patience = self.patience
+        self._checkpoints.watch(connection)
         return self._session
 
     def begin(self, *, alone: bool, several: bool) -> tuple[Ticket, SQLiteSession]:
@@ -48,12 +63,21 @@ class Writer:
         self.refuse_holder()
         self._connector.refuse_read_only()
         # The caller's timeout covers both queues: the threads here and the other processes.
-        deadline = monotonic() + self._connector.busy_timeout
+        asked = monotonic()
+        deadline = asked + self._connector.busy_timeout
         ticket, session = self.take_turn(alone=alone)
+        # From now on, so that whoever handles an event and writes to the store does not wait for
+        # himself.
+        self.hold(ticket.thread)
         try:
             if ticket.interruption is not None:
                 raise ticket.interruption  # noqa: TRY301 - the turn must end well first
-            session.now = int(time())
+            if ticket.queued and session.timer is not None:
+                tell_of_wait(self._connector.address, monotonic() - asked, "thread")
+            now = int(time())
+            if now != session.now:
+                session.now = now
+                session.listen()
             if not self._turns.group:
                 self.patience.deadline = deadline
                 session.begin("IMMEDIATE")
@@ -65,7 +89,9 @@ class Writer:
             raise
         finally:
             self.patience.deadline = None
-        self.hold(ticket.thread)
+        if alone:
+            ticket.since = session.now
+            self.held.add(ticket)
         return ticket, session
 
     def end(self, ticket: Ticket, session: SQLiteSession, error: BaseException | None) -> None:
@@ -75,6 +101,8 @@ class Writer:
             StorageError: the commit failed, for everybody who shared it.
         """
         self.let_go(ticket.thread)
+        if ticket.alone:
+            self.held.discard(ticket)
         if error is not None and not self._turns.group:
             session.rollback()
             self._settle(None)
@@ -131,19 +159,68 @@ class Writer:
         self._connector.refuse_closed()
         self._turns.take(self._connector.busy_timeout, alone=True)
         self._connector.refusal = self._connector.refusal or refusal
-        self._drop()
-        self._turns.settle(None)
+        stuck = 0
+        try:
+            if self._session is not None and self._checkpoints.pages:
+                # SQLite does it only for the last process to close the file.
+                stuck = self._checkpoint(self._session, cut=True)
+        finally:
+            self._drop()
+            self._turns.settle(None)
+        self._tell_of_stuck(stuck)
 
     def _settle(self, failure: BaseException | None) -> None:
         """End the turn; after an I/O error the next one gets a new connection."""
-        session = self._session
-        if session is not None and session.spoilt:
-            self._drop()
-            if self._connector.in_memory:
-                self._connector.refusal = f"an error took its only connection: {session.cause}"
-        if failure is not None and not isinstance(failure, StorageError):
-            failure = BackendError("the commit was interrupted; it may have taken place")
-        self._turns.settle(failure)
+        session, log = self._session, self._checkpoints
+        if failure is None and log.pages < log.due and not (session and session.spoilt):
+            self._turns.settle(None)
+            return
+        stuck = 0
+        try:
+            if failure is None and session is not None and log.pages >= log.due:
+                stuck = self._checkpoint_in_time(session)
+        finally:
+            if session is not None and session.spoilt:
+                self._drop()
+                if self._connector.in_memory:
+                    self._connector.refusal = f"an error took its only connection: {session.cause}"
+            if failure is not None and not isinstance(failure, StorageError):
+                failure = BackendError("the commit was interrupted; it may have taken place")
+            self._turns.settle(failure)
+        # Only now, so that a handler may use the store.
+        if stuck:
+            self._tell_of_stuck(stuck)
+        if session is not None and session.spoilt and not self._connector.in_memory:
+            self._connector.tell_of_reconnect("writer", session.cause)
+
+    def _checkpoint_in_time(self, session: SQLiteSession) -> int:
+        pages = self._checkpoints.pages - self._checkpoints.due + checkpoints.PAGES
+        if self._turns.wanted() and pages < checkpoints.PAGES_UNDER_LOAD:
+            return 0
+        self._turns.answer()
+        return self._checkpoint(session)
+
+    def _checkpoint(self, session: SQLiteSession, *, cut: bool = False) -> int:
+        """Shorten the log; returns how many pages had to stay."""
+        if session.spoilt:
+            return 0
+        try:
+            return self._checkpoints.run(session.connection, cut=cut)
+        except DRIVER_ERRORS as error:
+            session.note(error)  # and no more: what was written is durable, in the log
+            return 0
+
+    def _tell_of_stuck(self, pages: int) -> None:
+        if pages:
+            oldest = self.held.oldest()
+            events.tell(
+                events.INFO,
+                "checkpoint_unfinished",
+                "%(pages)d pages stay in the log of %(store)s: somebody reads what was before",
+                store=self._connector.address,
+                pages=pages,
+                oldest_hold_seconds=oldest and oldest.seconds,
+            )
 
     def _drop(self) -> None:
         if self._session is not None:
