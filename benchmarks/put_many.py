@@ -42,8 +42,10 @@ def run(workshop: Workshop) -> Report:
         connection = raw.connect(path)
 
         def insert() -> None:
-            with connection:
-                connection.executemany(raw.INSERT, rows)
+            # Not `with connection`, whose savepoint keeps the old content of every page.
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(raw.INSERT, rows)
+            connection.execute("COMMIT")
 
         found = cost(insert)
         connection.close()

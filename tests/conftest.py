@@ -45,6 +45,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The time that stores see: set ``clock.now``."""
     clock = Clock()
-    for module in ("backends.sqlite.writer", "backends.sqlite.readers", "entities.record"):
+    backend = ("held", "readers", "writer")
+    for module in (*(f"backends.sqlite.{name}" for name in backend), "entities.record"):
         monkeypatch.setattr(f"omega_persistence.{module}.time", clock)
     return clock

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
 
-    from omega_persistence.backends import Backend, Problem, Progress, Session
+    from omega_persistence.backends import Backend, Hold, Problem, Progress, Session
     from omega_persistence.doctor import Note
     from omega_persistence.entities.quarantine import QuarantinedRow
     from omega_persistence.transfer import ImportReport, OnConflict, Readable, Writable
@@ -30,14 +30,15 @@ class WholeFile:
 
     def statistics(self) -> DatabaseStatistics:
         """Counts and sizes; the counts are of one snapshot. Linear in the number of records."""
+        held = self._backend.oldest_hold()  # not the one that follows
         with self._backend.snapshot() as session:
-            return self._statistics(session)
+            return self._statistics(session, held)
 
     def get_statistics(self) -> DatabaseStatistics:
         """See `statistics`."""
         return self.statistics()
 
-    def _statistics(self, session: Session) -> DatabaseStatistics:
+    def _statistics(self, session: Session, held: Hold | None) -> DatabaseStatistics:
         inside = Collections(Joined(session, writable=False), self.namespace)
         counts = {each.table.name: each.count() for each in inside.all()}
         sizes = self._backend.sizes(session)
@@ -58,6 +59,7 @@ class WholeFile:
             file_bytes=sizes.file_bytes,
             wal_bytes=sizes.wal_bytes,
             free_bytes=sizes.free_bytes,
+            oldest_snapshot_seconds=held.seconds if held else None,
             checksums=self._backend.checksums,
         )
 
@@ -71,14 +73,18 @@ class WholeFile:
         return self._backend.check()
 
     def doctor(self) -> list[Note]:
-        """What is allowed but may not be meant, such as a lineage without its parent.
+        """What is allowed but may not be meant, or may do harm one day; see `Note` for the kinds.
 
-        See `Note` for the kinds. Of this namespace, from one snapshot. It reads most records, so
-        it is for people, not for loops.
+        About the place where the file lies and how it is used, such as a log that has grown
+        because somebody reads what was long ago, and about the records of this namespace, from
+        one snapshot, such as a lineage without its parent. Reads most records, so it is for
+        people, not for loops.
         """
+        facts = self._backend.surroundings()
         with self._backend.snapshot() as session:
             inside = Collections(Joined(session, writable=False), self.namespace)
-            return doctor.notes(session, inside)
+            found = doctor.about_records(session, inside)
+        return [*doctor.about_surroundings(facts), *found]
 
     def quarantine(self, *, limit: int | None = None) -> list[QuarantinedRow]:
         """Rows of the Rust crate's file that broke the rules, in the order they were found.

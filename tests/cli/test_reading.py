@@ -41,7 +41,9 @@ def test_reading_does_not_make_a_store(words: list[str], tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("words", READING, ids=lambda words: words[0])
+@pytest.mark.parametrize(
+    "words", [words for words in READING if words != ["doctor"]], ids=lambda words: words[0]
+)
 def test_reading_does_not_migrate_a_file_but_says_how(words: list[str], crate: Path) -> None:
     before = crate.read_bytes()
     message, hint = refused(*with_path(words, crate))

@@ -65,6 +65,22 @@ def test_a_store_is_never_backed_up_into_itself(
     assert names(tmp_path / "own") == before
 
 
+@pytest.mark.parametrize("side", ["-wal", "-shm", "-journal"])
+def test_a_name_that_belongs_beside_another_file_is_refused(
+    side: str, store: OmegaStore, tmp_path: Path
+) -> None:
+    path = tmp_path / f"copy.db{side}"
+    store.backup(tmp_path / "good.db")
+    for use in (
+        lambda: store.backup(path),
+        lambda: OmegaStore.restore(tmp_path / "good.db", path),
+        lambda: OmegaStore(path),
+    ):
+        with pytest.raises(InvalidDataError, match="a name that SQLite gives"):
+            use()
+    assert not path.exists()
+
+
 def test_a_target_that_is_no_file_is_refused(store: OmegaStore, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     refusals: list[tuple[str | Path, type[StorageError]]] = [

@@ -3,41 +3,20 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import apsw
 import pytest
 
-from formats.legacy_files import copy_of
-from omega_persistence import CorruptionError, OmegaStore, UnsupportedError
+from omega_persistence import CorruptionError, OmegaStore
 from samples import memory, vector
 from sqlite.page_checksums import PAGE, flip, flip_inside, wrong_pages
-from sqlite.support import execute, finish, go_on, python, start
+from sqlite.support import execute, python
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 LETTER = "the rain in Spain stays mainly in the plain"
-
-NUMBER_OF_MEMORIES = """
-import sys, apsw
-from omega_persistence import OmegaStore
-with OmegaStore(sys.argv[1], create=False) as store:
-    print(store.memories.count(), store.statistics().checksums, apsw.vfs_names()[0])
-"""
-
-CREATE_AND_PUT = """
-import sys
-from omega_persistence import OmegaStore, StorageError, StoredMemory, UnsupportedError
-input()
-try:
-    with OmegaStore(sys.argv[1], checksums=bool(int(sys.argv[2])), busy_timeout=60) as store:
-        for number in range(20):
-            store.memories.put(StoredMemory(content="x" * 2000, tier=1, importance=0.5))
-        print(20)
-except UnsupportedError:
-    print(0)
-"""
 
 
 @pytest.fixture
@@ -50,14 +29,6 @@ def path(tmp_path: Path) -> Path:
         store.vectors.put(vector("v", "m0", *range(3000)))
     assert wrong_pages(path) == []
     return path
-
-
-def kinds(path: Path) -> set[str]:
-    """What `check` and `verify_backup` find in a file, both the same."""
-    verified = {problem.kind for problem in OmegaStore.verify_backup(path)}
-    with OmegaStore(path) as store:
-        assert {problem.kind for problem in store.check()} == verified
-    return verified
 
 
 # Row 40 of what the Rust crate gets wrong: one letter changed inside a text is read without notice
@@ -173,116 +144,6 @@ with path.open("r+b") as file:
 """
         python(flip_elsewhere, path, LETTER)
         assert "checksum" in {problem.kind for problem in store.check()}
-
-
-# Who has them
-
-
-def test_every_later_opening_has_them_without_being_asked(path: Path) -> None:
-    assert python(NUMBER_OF_MEMORIES, path).split() == ["101", "True", "unix"]
-    with OmegaStore(path, checksums=True) as store:
-        assert store.statistics().checksums
-        assert store.check() == []
-
-
-@pytest.mark.parametrize("journal", ["wal", "truncate"])
-def test_every_page_that_is_written_gets_its_checksum(
-    journal: Literal["wal", "truncate"], tmp_path: Path
-) -> None:
-    path = tmp_path / "store.db"
-    with OmegaStore(path, checksums=True, journal=journal) as store:
-        store.memories.put_many(memory(f"m{n}", content=f"{n} " * 2000) for n in range(300))
-        store.memories.delete_many(f"m{n}" for n in range(0, 300, 2))
-        with store.transaction() as tx:
-            for n in range(1, 300, 4):
-                tx.memories.touch(f"m{n}")
-        store.optimize()
-        store.compact()
-        store.memories.put(memory())
-        assert store.check() == []
-    assert wrong_pages(path) == []
-
-
-def test_a_file_tells_that_it_has_them(path: Path, tmp_path: Path) -> None:
-    """As `docs/reference/file-format.md` says."""
-    plain = tmp_path / "plain.db"
-    with OmegaStore(plain) as store:
-        assert not store.statistics().checksums
-    for each, mark, reserved in ((path, b"OmPC", 8), (plain, b"OmP1", 0)):
-        content = each.read_bytes()
-        assert (content[68:72], content[20]) == (mark, reserved)
-
-
-def test_a_store_without_them_cannot_be_given_them(tmp_path: Path) -> None:
-    path = tmp_path / "plain.db"
-    with OmegaStore(path) as store:
-        store.memories.put(memory())
-    before = path.read_bytes()
-    with pytest.raises(UnsupportedError, match="made without page checksums") as refused:
-        OmegaStore(path, checksums=True)
-    assert "import" in str(refused.value.hint)
-    with pytest.raises(UnsupportedError):
-        OmegaStore(path, checksums=True, read_only=True)
-    assert path.read_bytes() == before
-
-
-def test_a_file_of_the_rust_crate_cannot_be_given_them(tmp_path: Path) -> None:
-    path = copy_of("clean", tmp_path)
-    before = path.read_bytes()
-    with pytest.raises(UnsupportedError):
-        OmegaStore(path, checksums=True)
-    assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_store_in_memory_has_none() -> None:
-    with pytest.raises(UnsupportedError, match="in memory"):
-        OmegaStore(":memory:", checksums=True)
-    with OmegaStore.new_in_memory() as store:
-        assert not store.statistics().checksums
-
-
-def test_an_empty_file_that_exists_can_have_them(tmp_path: Path) -> None:
-    (tmp_path / "store.db").touch()
-    with OmegaStore(tmp_path / "store.db", checksums=True) as store:
-        store.memories.put(memory())
-        assert store.check() == []
-    assert wrong_pages(tmp_path / "store.db") == []
-
-
-def test_what_a_crash_has_left_of_a_new_file_can_have_them(tmp_path: Path) -> None:
-    path = tmp_path / "store.db"
-    interrupted = """
-import os, sys, apsw
-class Crash(apsw.VFS):
-    def xDelete(self, name, sync):  # of the journal: it is what makes a commit final
-        os._exit(0)
-crash = Crash("crash", "unix")
-apsw.Connection(sys.argv[1], vfs="crash").execute("CREATE TABLE t (c)")
-"""
-    python(interrupted, path)
-    assert path.read_bytes()[:15] == b"SQLite format 3"
-    assert (tmp_path / "store.db-journal").stat().st_size > 0
-    with OmegaStore(path, checksums=True) as store:
-        assert store.statistics().checksums
-    with OmegaStore(path) as store:
-        assert store.check() == []
-    assert wrong_pages(path) == []
-
-
-def test_processes_that_create_one_file_with_and_without_them_agree(tmp_path: Path) -> None:
-    for attempt in range(4):
-        path = tmp_path / f"{attempt}.db"
-        children = [start(CREATE_AND_PUT, path, number % 2) for number in range(4)]
-        for child in children:
-            go_on(child)
-        put = sum(int(finish(child)) for child in children)
-        with OmegaStore(path) as store:
-            assert store.memories.count() == put
-            assert put == 80 or not store.statistics().checksums
-            assert store.check() == []
-            has_them = store.statistics().checksums
-        assert not has_them or wrong_pages(path) == []
 
 
 # The rest of the process

@@ -46,7 +46,7 @@ def absolute(path: str | os.PathLike[str]) -> str:
 
     A symbolic link is followed, so that every process finds the side files in one place.
     """
-    text: object = os.fspath(path) if hasattr(path, "__fspath__") else path
+    text: object = os.fspath(path) if isinstance(path, os.PathLike) else path
     if type(text) is not str or text in {"", ":memory:"} or "\0" in text or not _named(text):
         message = f"the path of a file is needed, not {text!r}"
         hint = "A store without a file is made with OmegaStore.new_in_memory()."
@@ -65,6 +65,13 @@ def _named(path: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def refuse_side_file(path: str) -> None:
+    """Refuse a database with a name that belongs to what lies beside another."""
+    if path.endswith(SIDE_FILES):
+        message = f"{path} has a name that SQLite gives to what it keeps beside a database"
+        raise InvalidDataError(message, hint="Use another name.")
 
 
 def require_folder(path: str) -> None:

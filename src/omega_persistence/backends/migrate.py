@@ -76,7 +76,7 @@ def pending(recorded: list[tuple[int, str]], known: tuple[Step, ...]) -> tuple[S
         SchemaError: the file is newer than this library, or was made by an altered step.
     """
     if len(recorded) > len(known):
-        message = f"the file has schema {len(recorded)}, this library knows up to {len(known)}"
+        message = f"the file has schema {recorded[-1][0]}, this library knows up to {len(known)}"
         raise SchemaError(message, hint="Upgrade omega-persistence.")
     for (version, digest), step in zip(recorded, known, strict=False):
         if (version, digest) != (step.version, step.digest):

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from omega_persistence import __version__
-from omega_persistence.cli import copies, demo, records, upkeep
+from omega_persistence.cli import copies, demo, doctor, records, upkeep
 from omega_persistence.cli.completion import PROGRAM, shell_completion
 from omega_persistence.cli.program import EXIT_CODES, Program, StoreCommand
 
@@ -62,7 +62,7 @@ _COMMANDS = (
     (_COPIES, "import", copies.import_),
     (_FILE, "stats", upkeep.stats),
     (_FILE, "check", upkeep.check),
-    (_FILE, "doctor", upkeep.doctor),
+    (_FILE, "doctor", doctor.doctor),
     (_FILE, "quarantine", upkeep.quarantine),
     (_FILE, "migrate", upkeep.migrate),
     (_FILE, "compact", upkeep.compact),

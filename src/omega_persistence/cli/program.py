@@ -24,7 +24,7 @@ EXIT_CODES = """\
 [bold]Exit codes[/bold]
   0  Done.
   1  Done, and the answer is bad news: no such record, damage found,
-     a demonstration that went wrong.
+     a store that doctor cannot open, a demonstration that went wrong.
   2  The command line is wrong.
   3  The store refused. What, and what can be done about it, is on stderr.
 130  Interrupted. What was not acknowledged did not take place.

@@ -1,4 +1,4 @@
-"""Commands about the whole file: init, stats, check, doctor, quarantine, migrate, compact."""
+"""Commands about the whole file: init, stats, check, quarantine, migrate, compact."""
 
 from __future__ import annotations
 
@@ -128,27 +128,6 @@ def _problems(path: str) -> list[Problem]:
         return OmegaStore.verify_backup(path)
     except CorruptionError as error:
         return [Problem(kind="integrity", detail=str(error))]
-
-
-def doctor(path: Store, namespace: Namespace = "default", json: JSON = False) -> None:
-    """Note what is allowed but may not be meant: cycles, missing parents, odd patterns."""
-    with open_to_read(path, namespace) as store:
-        notes = store.doctor()
-    if json:
-        output.print_json({"store": full_path(path), "namespace": namespace, "notes": notes})
-        return
-    from omega_persistence.cli import screen
-
-    if not notes:
-        screen.say(f"Nothing to note about namespace {namespace} of {path}.")
-        return
-    screen.say(f"{count(len(notes), 'note')} about namespace {namespace} of {path}")
-    for note in notes:
-        screen.say()
-        screen.say(f"{note.kind}: {note.text}", style="bold")
-        screen.say(note.subject, indent=2)
-        if note.hint:
-            screen.say(output.as_commands(note.hint), style="dim", indent=2)
 
 
 def quarantine(

@@ -102,7 +102,7 @@ class Collection(Generic[R]):
 
     def get_many(self, ids: Iterable[str]) -> list[R]:
         """Those of the ids that exist, in the order asked; a repeated id is repeated."""
-        wanted = list(ids)
+        wanted = _several(ids)
         with self._scope.read() as session:
             return self._get_among(session, wanted)
 
@@ -118,10 +118,7 @@ class Collection(Generic[R]):
 
     def delete_many(self, ids: Iterable[str]) -> int:
         """Delete all of these in one transaction, or none; returns how many there were."""
-        asked = list(ids)
-        for id in asked:
-            require_kind("id", id)
-        unwanted = list(dict.fromkeys(asked))
+        unwanted = list(dict.fromkeys(_several(ids)))
         with self._scope.atomic(alone=len(unwanted) > SHARED) as session:
             return sum(self._delete(session, id) for id in unwanted)
 
@@ -294,12 +291,19 @@ def _fitting(page: Sequence[Record]) -> int:
     return max(1, PAGE_BYTES * len(sample) // max(1, size))
 
 
-def _json_array(ids: Iterable[str]) -> str:
+def _several(ids: Iterable[str]) -> list[str]:
+    """Ids given by a caller; one text alone, whose letters would be taken for ids, is refused."""
+    if isinstance(ids, (str, bytes)):
+        raise InvalidDataError(f"several ids are needed, not {ids!r:.80}", field="ids")
     listed = list(ids)
     for id in listed:
         require_kind("id", id)
+    return listed
+
+
+def _json_array(ids: Iterable[str]) -> str:
     try:
-        return msgspec.json.encode(listed).decode()
+        return msgspec.json.encode(list(ids)).decode()
     except (TypeError, UnicodeEncodeError) as error:
         raise InvalidDataError(
             f"ids must be text without lone surrogates: {error}", field="id"

@@ -155,7 +155,7 @@ _WORD = re.compile(r"\w[\w\u0300-\u036f]*")  # the marks after a letter are part
 SNIPPET = 160
 """Characters of a snippet, more or less a word at either end."""
 
-_LOOKED_AT = 1_000_000  # characters of a memory in which a snippet looks for words
+_LOOKED_AT = 50_000  # characters of a memory in which a snippet looks for words
 
 
 def _folded(word: str) -> str:

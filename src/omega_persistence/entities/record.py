@@ -192,8 +192,10 @@ def checked(record: R, kind: type[R], index: int | None = None) -> R:
         raise InvalidDataError(message, index=index)
     try:
         plain = msgspec.convert(asdict(record), kind, builtin_types=(bytes,))
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeEncodeError):
         raise _refusal(record, index, *_field_at_fault(record, kind)) from None
+    if plain != record:  # a whole number in a real field, beyond 2**53
+        raise _refusal(record, index, *_altered_field(record, plain))
     for field, value in zip(kind.__struct_fields__, astuple(plain), strict=True):
         if type(value) is str:
             if "\0" in value or not value.isascii() or len(value) > MAX_BYTES:
@@ -250,9 +252,14 @@ def _field_at_fault(record: Record, kind: type[Record]) -> tuple[str, str]:
     for field in kind.__struct_fields__:
         try:
             msgspec.convert(getattr(record, field), hints[field], builtin_types=(bytes,))
-        except msgspec.ValidationError as error:
+        except (msgspec.ValidationError, UnicodeEncodeError) as error:
             return field, f"is refused: {str(error)[:1].lower()}{str(error)[1:]}"
     raise AssertionError(record)
+
+
+def _altered_field(record: Record, plain: Record) -> tuple[str, str]:
+    pairs = zip(record.__struct_fields__, astuple(record), astuple(plain), strict=True)
+    return next((field, f"would become {new!r}") for field, old, new in pairs if old != new)
 
 
 def _refusal(record: Record, index: int | None, field: str, rule: str) -> InvalidDataError:

@@ -60,18 +60,26 @@ def fold(text: str) -> str:
     return normalize("NFC", normalize("NFC", text).casefold())
 
 
-@lru_cache(maxsize=20_000)
 def trigger(pattern: str) -> Callable[[str], object] | None:
     """A function that searches a text for a trigger pattern, in time linear in the text.
 
-    None when the pattern is not a regular expression that RE2 accepts (it has no look-around and
-    no back-references); such a pattern is plain words then.
+    None when the pattern is longer than `MAX_PATTERN` or not a regular expression that RE2 accepts
+    (it has no look-around and no back-references); such a pattern is plain words then.
     """
+    return _compiled(pattern) if len(pattern) <= MAX_PATTERN else None
+
+
+@lru_cache(maxsize=20_000)
+def _compiled(pattern: str) -> Callable[[str], object] | None:
     import re2  # noqa: PLC0415 - not every process matches triggers
 
     options = re2.Options()
     options.case_sensitive = False
     options.log_errors = False
+    options.never_capture = True
+    # Room for every sensible pattern. In the 8 MiB that are usual, one made for it is ten times as
+    # slow, since RE2 goes on building its automaton, and 10,000 of them fill gigabytes.
+    options.max_mem = 256 * 1024
     try:
         return re2.compile(pattern, options).search
     except re2.error:
@@ -79,7 +87,7 @@ def trigger(pattern: str) -> Callable[[str], object] | None:
 
 
 MAX_PATTERN = 10_000
-"""The longest text, in characters, that `Skills.by_pattern` looks for."""
+"""The longest text, in characters, that `Skills.by_pattern` looks for and that is compiled."""
 
 # Every skill of the namespace is looked at: no index helps a substring in the middle.
 _BY_PATTERN = r"""
@@ -139,7 +147,8 @@ class Skills(Collection[StoredSkill]):
         Case is ignored in every script and ``%``, ``_`` and ``\`` stand for themselves. The
         patterns are not applied: see `triggered_by` for that. Linear in the number of skills.
         """
-        if text != "":
+        require_kind("text", text)
+        if text:
             check_text("text", text)
         literal = fold(text[: MAX_PATTERN + 1])
         literal = literal.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

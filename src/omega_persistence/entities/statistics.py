@@ -18,6 +18,8 @@ class DatabaseStatistics(Struct, frozen=True, kw_only=True):
         file_bytes: Size of the file; of the pages in use for a store in memory.
         wal_bytes: Size of the write-ahead log beside it.
         free_bytes: Free pages within the file, which `compact` gives back.
+        oldest_snapshot_seconds: How long ago the oldest snapshot, transaction or backup was begun
+            that this process has open through this store; None if there is none.
         checksums: Whether the file has page checksums.
     """
 
@@ -37,4 +39,5 @@ class DatabaseStatistics(Struct, frozen=True, kw_only=True):
     file_bytes: int
     wal_bytes: int
     free_bytes: int
+    oldest_snapshot_seconds: int | None
     checksums: bool = False

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Problem,
         Progress,
         Session,
+        Surroundings,
     )
     from omega_persistence.backends.migrate import Migration
     from omega_persistence.backends.sqlite.connection import Durability, Journal
@@ -141,6 +142,22 @@ class SQLiteBackend:
         """What has been open for the longest time in this process."""
         return self._writer.held.oldest()
 
+    def surroundings(self) -> Surroundings:
+        """Where the file lies and how it is used; the log is moved into it as far as possible."""
+        from omega_persistence.backends.sqlite import surroundings  # noqa: PLC0415 - seldom needed
+
+        held = self.oldest_hold()
+        if self._connector.in_memory:
+            return surroundings.in_memory(held)
+        writable, unclean = not self._connector.read_only, self._connector.unclean
+        with self.read() as session:
+            try:
+                return surroundings.examine(
+                    session, self.address, writable=writable, held=held, unclean=unclean
+                )
+            except DRIVER_ERRORS as error:
+                raise session.note(error) from error
+
     def backup(
         self,
         target: str | os.PathLike[str],
@@ -152,6 +169,7 @@ class SQLiteBackend:
         """Copy one snapshot of the store into another file; readers and writers go on."""
         path = files.absolute(target)
         files.require_foreign(path, self.address)
+        files.refuse_side_file(path)
         if self._connector.in_memory:
             with self.snapshot() as session:
                 backup.copy(

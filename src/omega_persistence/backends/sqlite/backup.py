@@ -105,6 +105,7 @@ def restore(
     if source_path == path:
         message = f"{path} cannot be restored from itself"
         raise ConflictError(message)
+    files.refuse_side_file(path)
     problems = verify(source_path, busy_timeout=busy_timeout)
     if problems:
         message = f"{source_path} is damaged: {problems[0].detail}"

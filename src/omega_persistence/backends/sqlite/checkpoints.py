@@ -2,9 +2,10 @@
 
 SQLite checkpoints, that is, copies the log into the file, as part of a commit that makes the log
 longer than 1,000 pages, and never waits for anybody. That has three flaws: everybody who shares
-the commit waits for the copying; where several processes write all the time it never catches up
-with them, and the log grows without bound; and a log that has grown keeps its size. So it is done
-here, by the writer that holds the turn, after it has told the others that their commit is done.
+the commit waits for the copying; where several processes write all the time, or read all the time,
+it never catches up with them, and the log grows without bound; and a log that has grown keeps its
+size. So it is done here, by the writer that holds the turn, after it has told the others that
+their commit is done.
 """
 
 from __future__ import annotations
@@ -26,10 +27,13 @@ PAGES_UNDER_LOAD = 2000
 """Pages in the log that are worth a checkpoint although others wait to write."""
 
 LARGE = 16 * 1024 * 1024
-"""Bytes of a log that is cut back to nothing."""
+"""Bytes of a log that is emptied if nobody is in the way."""
 
-WAIT = 0.05
-"""Seconds to wait at most for the end of other processes' writes, when the log is large."""
+HUGE = 64 * 1024 * 1024
+"""Bytes of a log that is worth waiting for."""
+
+WAIT = 0.25
+"""Seconds that this may take: as long as the reads and writes that are under way just now."""
 
 
 class Checkpoints:
@@ -43,6 +47,7 @@ class Checkpoints:
     def __init__(self, log: str, patience: Patience) -> None:
         self.pages = 0
         self.due = PAGES
+        self._copied = 0
         self._log = log
         self._patience = patience
 
@@ -51,29 +56,47 @@ class Checkpoints:
         connection.set_wal_hook(self._committed)
 
     def run(self, connection: apsw.Connection, *, cut: bool = False) -> int:
-        """Copy the log into the file as far as nobody reads what is older; never wait for a reader.
+        """Copy the log into the file, but for what somebody reads an older state of.
 
-        A large log, or any with ``cut``, is also emptied if nobody reads from it. That needs the
-        write lock for as long as it takes to copy what was written during the first copying, about
-        as long as a commit.
+        A large log, or any with ``cut``, is also emptied, unless somebody reads from it or writes
+        just now; right after a commit the chances are good that nobody does. The write lock is
+        held meanwhile: for as long as it takes to copy what was written since the checkpoint
+        before.
+
+        Where reads follow each other without a gap, that never succeeds. So a huge log is worth a
+        short wait for the reads under way, in which new ones are not in the way; but not for a
+        reader that was there at the checkpoint before.
 
         Returns:
             How many pages had to stay in the log because of a reader.
         """
         self.due = self.pages + PAGES  # also when it fails
+        size = files.size(self._log)
+        if size <= HUGE:
+            return self._checkpoint(connection, empty=cut or size > LARGE)
+        before = self._copied
+        stuck = self._checkpoint(connection, empty=False)
+        if stuck and before == self._copied:
+            return stuck
+        return self._checkpoint(connection, empty=True, wait=WAIT)
+
+    def _checkpoint(self, connection: apsw.Connection, *, empty: bool, wait: float = 0) -> int:
+        self._patience.deadline = deadline = monotonic() + wait
+        mode = apsw.SQLITE_CHECKPOINT_TRUNCATE if empty else apsw.SQLITE_CHECKPOINT_PASSIVE
         try:
-            pages, copied = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            if copied < pages:
-                return pages - copied
-            if cut or files.size(self._log) > LARGE:
-                self._patience.deadline = monotonic() + WAIT
-                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-                self.pages, self.due = 0, PAGES
+            pages, self._copied = connection.wal_checkpoint(mode=mode)
         except apsw.BusyError:
-            pass  # another process is doing the same, or reads or writes without a pause
+            # If not in vain, another process was doing the same.
+            in_vain = wait and monotonic() >= deadline
+            self.due = self.pages + (4 * PAGES if in_vain else PAGES // 4)
+            nothing = apsw.SQLITE_CHECKPOINT_NOOP
+            pages, self._copied = connection.wal_checkpoint(mode=nothing)
+        else:
+            if empty:
+                self.pages, self.due = 0, PAGES
         finally:
             self._patience.deadline = None
-        return 0
+        return pages - self._copied
 
     def _committed(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
         if pages < self.pages:  # it began again from the start

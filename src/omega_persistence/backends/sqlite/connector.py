@@ -60,6 +60,7 @@ class Connector:
             message = "a store in memory has no page checksums, since nothing is read from a disk"
             raise UnsupportedError(message, hint="Name a file, or leave checksums out.")
         self.address = MEMORY if self.in_memory else files.absolute(path)
+        files.refuse_side_file(self.address)
         self.read_only = read_only
         self.busy_timeout = busy_timeout
         self.refusal: str | None = None

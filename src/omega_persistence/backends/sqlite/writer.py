@@ -208,7 +208,9 @@ class Writer:
             return self._checkpoints.run(session.connection, cut=cut)
         except DRIVER_ERRORS as error:
             session.note(error)  # and no more: what was written is durable, in the log
-            return 0
+        except StorageError:  # the log could not be looked at
+            pass
+        return 0
 
     def _tell_of_stuck(self, pages: int) -> None:
         if pages:

@@ -1,12 +1,11 @@
-"""Notes about a store: nothing is damaged, but somebody may want to know."""
+"""Notes about records: nothing is damaged, but it may not be what was meant."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
-from msgspec import Struct
-
+from omega_persistence.doctor.note import Note
 from omega_persistence.entities import Collections, quarantine
 from omega_persistence.entities.skills import trigger
 
@@ -17,25 +16,7 @@ if TYPE_CHECKING:
     from omega_persistence.entities.architectures import StoredArchitecture
 
 
-class Note(Struct, frozen=True, kw_only=True):
-    """Something that is allowed, and may not be what was meant.
-
-    Attributes:
-        kind: One of ``quarantine``, ``expired``, ``trigger_pattern``, ``lineage_parent``,
-            ``lineage_cycle``, ``memory_reference``, ``causal_loop``, ``causal_duplicate``,
-            ``causal_cycle``.
-        subject: The ids it is about: all of them, or how many and the first few.
-        text: What was found.
-        hint: What to do about it, if anything.
-    """
-
-    kind: str
-    subject: str
-    text: str
-    hint: str
-
-
-def notes(session: Session, collections: Collections) -> list[Note]:
+def about_records(session: Session, collections: Collections) -> list[Note]:
     """Everything worth a note in the namespace of some collections, and the file's quarantine.
 
     Reads every record but vectors and episodes; memory grows with the causal edges.
