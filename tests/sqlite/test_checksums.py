@@ -31,6 +31,18 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
+def test_every_page_of_a_store_created_while_memory_is_short_has_one(tmp_path: Path) -> None:
+    """SQLite writes pages then before they are committed, others before the first."""
+    path = tmp_path / "store.db"
+    before = apsw.soft_heap_limit(1)
+    try:
+        with OmegaStore(path, checksums=True) as store:
+            store.memories.put(memory("m"))
+    finally:
+        apsw.soft_heap_limit(before)
+    assert wrong_pages(path) == []
+
+
 # Row 40 of what the Rust crate gets wrong: one letter changed inside a text is read without notice
 def test_one_letter_changed_inside_a_text_is_damage(path: Path) -> None:
     flip_inside(path, LETTER.encode())

@@ -270,6 +270,7 @@ def test_a_store_in_memory_that_has_lost_its_connection_says_why() -> None:
             store.memories.put(memory("large", content="x" * 5_000_000))
     finally:
         apsw.hard_heap_limit(0)
+        apsw.soft_heap_limit(0)  # else SQLite goes on believing that memory is short
     for use in (lambda: store.memories.get("m"), lambda: store.memories.put(memory("n"))):
         with pytest.raises(ClosedError, match="out of memory"):
             use()

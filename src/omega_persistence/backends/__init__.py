@@ -145,7 +145,7 @@ class Scope(Protocol):
         ...
 
     def write(self) -> AbstractContextManager[Session]:
-        """For one writing statement, and queries beside it; durable when it exits cleanly."""
+        """For one writing statement and nothing else; durable when it exits cleanly."""
         ...
 
     def atomic(self, *, alone: bool = False) -> AbstractContextManager[Session]:

@@ -20,6 +20,7 @@ from omega_persistence.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from omega_persistence.backends import Scope, Session, Value
     from omega_persistence.backends.table import Table
@@ -66,7 +67,7 @@ class Collection(Generic[R]):
                 child would move to another memory.
         """
         plain = checked(record, self.table.entity)
-        with self._scope.write() as session:
+        with self._to_put() as session:
             try:
                 self.write(session, [plain])
             except StorageError as error:
@@ -192,6 +193,10 @@ class Collection(Generic[R]):
             reason.index = index
             raise reason from error
 
+    def _to_put(self) -> AbstractContextManager[Session]:
+        """What `put` needs: `write` is a single statement, unless `_admit` asks something."""
+        return self._scope.write()
+
     def _admit(self, session: Session, records: Sequence[R]) -> None:
         """Refuse what no constraint of the schema can: overridden where there is such a rule."""
 
@@ -213,6 +218,9 @@ class Collection(Generic[R]):
 
 class Children(Collection[R]):
     """Records that belong to memories: an expired memory takes no new ones."""
+
+    def _to_put(self) -> AbstractContextManager[Session]:
+        return self._scope.atomic()
 
     def _admit(self, session: Session, records: Sequence[R]) -> None:
         fields = [f for f, parents in self.table.references.items() if parents == "memories"]

@@ -57,8 +57,8 @@ class Writer:
 
         Args:
             alone: Share the transaction with nobody.
-            several: Be able to undo several statements without those of the others; a single one
-                that fails undoes itself.
+            several: There may be several statements, to be undone without those of others; a
+                single one undoes itself when it fails, and needs no transaction around it.
         """
         self.refuse_holder()
         self._connector.refuse_read_only()
@@ -78,17 +78,21 @@ class Writer:
             if now != session.now:
                 session.now = now
                 session.listen()
-            if not self._turns.group:
-                self.patience.deadline = deadline
+            self.patience.deadline = deadline
+            if self._turns.group:
+                if several:
+                    session.run("SAVEPOINT turn")
+                    ticket.savepoint = True
+            elif several or self._turns.wanted():
                 session.begin("IMMEDIATE")
-            elif several:
-                session.run("SAVEPOINT turn")
-                ticket.savepoint = True
+                self.patience.deadline = None
+            else:
+                # Nobody to share a commit with: the statement is a transaction by itself, which
+                # spares SQLite keeping what the pages held before it. It has yet to wait.
+                ticket.alone = True
         except BaseException as error:
             self.end(ticket, session, error)
             raise
-        finally:
-            self.patience.deadline = None
         if alone:
             ticket.since = session.now
             self.held.add(ticket)
@@ -100,6 +104,7 @@ class Writer:
         Raises:
             StorageError: the commit failed, for everybody who shared it.
         """
+        self.patience.deadline = None
         self.let_go(ticket.thread)
         if ticket.alone:
             self.held.discard(ticket)
