@@ -1,6 +1,6 @@
 """Measure the library against hand-written apsw.
 
-    make bench                           everything, about ten minutes
+    make bench                           everything, about twelve minutes
     make bench ARGS="get iterate"        single benchmarks
     make bench ARGS="--quick"            a tenth of the work, to see that all of them run
 
@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING
 
 import backup
 import by_tier
+import checksums
 import get
+import group_commit
 import iterate
 import put
 import put_many
@@ -41,6 +43,8 @@ BENCHMARKS: dict[str, Callable[[Workshop], Report]] = {
     "backup": backup.run,
     "stream": stream.run,
     "start": start.run,
+    "group_commit": group_commit.run,
+    "checksums": checksums.run,
 }
 
 METHOD = """\

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from omega_persistence import doctor
 from omega_persistence.backends.scopes import Joined
-from omega_persistence.backends.sqlite import backup as copies
 from omega_persistence.entities import Collections, quarantine
 from omega_persistence.entities.base import checked_limit
 from omega_persistence.entities.statistics import DatabaseStatistics
@@ -80,11 +78,13 @@ class WholeFile:
         one snapshot, such as a lineage without its parent. Reads most records, so it is for
         people, not for loops.
         """
+        from omega_persistence.doctor import records, surroundings  # noqa: PLC0415 - for people
+
         facts = self._backend.surroundings()
         with self._backend.snapshot() as session:
             inside = Collections(Joined(session, writable=False), self.namespace)
-            found = doctor.about_records(session, inside)
-        return [*doctor.about_surroundings(facts), *found]
+            found = records.about_records(session, inside)
+        return [*surroundings.about_surroundings(facts), *found]
 
     def quarantine(self, *, limit: int | None = None) -> list[QuarantinedRow]:
         """Rows of the Rust crate's file that broke the rules, in the order they were found.
@@ -138,7 +138,9 @@ class WholeFile:
             SchemaError: it is not a store.
             CorruptionError: it is too damaged to be opened.
         """
-        return copies.verify(path)
+        from omega_persistence.backends.sqlite import backup  # noqa: PLC0415 - seldom needed
+
+        return backup.verify(path)
 
     @staticmethod
     def restore(
@@ -161,6 +163,8 @@ class WholeFile:
             UnsupportedError: one has page checksums and the other has none, or their pages differ
                 in size.
         """
+        from omega_persistence.backends.sqlite import backup as copies  # noqa: PLC0415 - likewise
+
         copies.restore(backup, target, overwrite=overwrite, progress=progress)
 
     def export_jsonl(

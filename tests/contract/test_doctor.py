@@ -10,8 +10,9 @@ import pytest
 from msgspec.structs import replace
 
 from omega_persistence import Note, OmegaStore
-from omega_persistence.backends import Hold, Surroundings
-from omega_persistence.doctor import about_surroundings
+from omega_persistence.backends import Hold
+from omega_persistence.backends.surroundings import Surroundings
+from omega_persistence.doctor.surroundings import about_surroundings
 from samples import architecture, edge, intelligence, memory, skill
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from sqlite.support import Holder, execute, finish, line, python, start
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from omega_persistence.backends import Surroundings
     from omega_persistence.backends.sqlite import SQLiteBackend
+    from omega_persistence.backends.surroundings import Surroundings
 
 LINUX = sys.platform == "linux"
 

@@ -19,7 +19,7 @@ from omega_persistence.errors import (
 
 if TYPE_CHECKING:
     from omega_persistence import Note
-    from omega_persistence.backends import Surroundings
+    from omega_persistence.backends.surroundings import Surroundings
 
 
 def doctor(path: Store, namespace: Namespace = "default", json: JSON = False) -> None:
@@ -49,7 +49,8 @@ def doctor(path: Store, namespace: Namespace = "default", json: JSON = False) ->
 
 def _examine(path: str, namespace: str, facts: Surroundings) -> tuple[list[Note], bool]:
     """The notes, and whether the store can be used."""
-    from omega_persistence.doctor import Note, about_surroundings
+    from omega_persistence.doctor import Note
+    from omega_persistence.doctor.surroundings import about_surroundings
 
     try:
         with open_to_read(path, namespace) as store:

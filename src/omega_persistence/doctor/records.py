@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
-from omega_persistence.doctor.note import Note
+from omega_persistence.doctor import Note
 from omega_persistence.entities import Collections, quarantine
 from omega_persistence.entities.skills import trigger
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from omega_persistence.doctor.note import Note
+from omega_persistence.doctor import Note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from omega_persistence.backends import Surroundings
+    from omega_persistence.backends.surroundings import Surroundings
 
 LONG_HOLD = 60
 """Seconds from which an open snapshot is worth a note."""

@@ -149,7 +149,7 @@ _EXPIRED_PER_TIER = """
 MAX_WORDS = 64
 """A query uses its first 64 different words: each costs a pass over its index entries."""
 
-_WORD = re.compile(r"\w[\w\u0300-\u036f]*")  # the marks after a letter are part of its word
+_WORD = r"\w[\w\u0300-\u036f]*"  # the marks after a letter are part of its word
 
 
 SNIPPET = 160
@@ -172,7 +172,8 @@ def _snippet(content: str, words: AbstractSet[str]) -> str:
 
     FTS5's own function takes minutes for a text that repeats one word.
     """
-    found = ((match.span(), _folded(match[0])) for match in _WORD.finditer(content, 0, _LOOKED_AT))
+    matches = re.finditer(_WORD, content[:_LOOKED_AT])
+    found = ((match.span(), _folded(match[0])) for match in matches)
     places = [(span, word) for span, word in found if word in words]
     start, end = _densest(places)
     start = max(0, min(start - max(0, SNIPPET - (end - start)) // 2, len(content) - SNIPPET))
@@ -243,7 +244,8 @@ class Memories(Collection[StoredMemory]):
         wanted = checked_limit(limit)
         require_kind("text", text)
         # The index folds case in its own way, so it is given the words as they are.
-        words = list({word.casefold(): word for word in _WORD.findall(text)}.values())[:MAX_WORDS]
+        different = {word.casefold(): word for word in re.findall(_WORD, text)}
+        words = list(different.values())[:MAX_WORDS]
         if not words:
             return []
         with self._scope.snapshot() as session:

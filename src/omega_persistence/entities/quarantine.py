@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING, LiteralString
 
 import msgspec
@@ -162,6 +161,8 @@ def _load(number: int, table: str, row_json: str, reason: str) -> QuarantinedRow
 
 
 def _pack(kind: str, value: Value) -> bytes:
+    import struct  # noqa: PLC0415 - most files have no quarantine
+
     if kind == "integer":
         return struct.pack("<q", value)
     if kind == "real":
@@ -170,6 +171,8 @@ def _pack(kind: str, value: Value) -> bytes:
 
 
 def _unpack(kind: str, value: bytes) -> str | int | float | bytes | None:
+    import struct  # noqa: PLC0415 - likewise
+
     if kind == "null":
         return None
     if kind == "integer":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from array import array
 from operator import attrgetter
 from sys import byteorder
 from threading import Lock
@@ -174,6 +173,8 @@ def decode_json(text: str | None, *shapes: type) -> Any:
 
 def finite_floats(blob: bytes) -> bool:
     """Whether every little-endian float32 of the blob is finite."""
+    from array import array  # noqa: PLC0415 - not every agent has vectors
+
     numbers = array("f", blob)
     if byteorder == "big":
         numbers.byteswap()

@@ -6,8 +6,8 @@ from time import time
 from typing import TYPE_CHECKING
 
 from omega_persistence.backends import events, files
-from omega_persistence.backends.sqlite import backup, fork, inspection, schema
 from omega_persistence.backends.sqlite import checksums as layer
+from omega_persistence.backends.sqlite import fork, inspection, schema
 from omega_persistence.backends.sqlite.connection import set_journal
 from omega_persistence.backends.sqlite.connector import Connector
 from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, translate
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
         Problem,
         Progress,
         Session,
-        Surroundings,
     )
     from omega_persistence.backends.migrate import Migration
     from omega_persistence.backends.sqlite.connection import Durability, Journal
     from omega_persistence.backends.sqlite.readers import Reader, Readers
     from omega_persistence.backends.sqlite.schema import Adopt
     from omega_persistence.backends.sqlite.session import SQLiteSession
+    from omega_persistence.backends.surroundings import Surroundings
 
 
 class SQLiteBackend:
@@ -167,6 +167,8 @@ class SQLiteBackend:
         progress: Progress | None = None,
     ) -> None:
         """Copy one snapshot of the store into another file; readers and writers go on."""
+        from omega_persistence.backends.sqlite import backup  # noqa: PLC0415 - seldom needed
+
         path = files.absolute(target)
         files.require_foreign(path, self.address)
         files.refuse_side_file(path)
@@ -263,6 +265,8 @@ class SQLiteBackend:
         verify: bool = False,
         progress: Progress | None = None,
     ) -> None:
+        from omega_persistence.backends.sqlite import backup  # noqa: PLC0415 - seldom needed
+
         source = self._connector.open("write")
         holder = Ticket(alone=True)
         holder.since = int(time())

@@ -32,22 +32,18 @@ Object = tuple[str, str, str, int, str | None]
 """A table, index, view or trigger: type, name, whose it is, whether it has pages, definition."""
 
 # Words of a table's definition after which an expression may stand; literals as defaults may.
-_EXPRESSION = re.compile(
-    r"""\b(?:as|check|generated)\b|\bdefault\b(?!\s+(?:[+\w.'"]|-[\w.]))""", re.IGNORECASE
-)
+_EXPRESSION = r"""\b(?:as|check|generated)\b|\bdefault\b(?!\s+(?:[+\w.'"]|-[\w.]))"""
 
 _COLUMN = r'[\w"]+(?: COLLATE \w+)?(?: ASC| DESC)?'
-_PLAIN_INDEX = re.compile(
-    rf'CREATE INDEX [\w"]+ ON [\w"]+ ?\({_COLUMN}(?:, ?{_COLUMN})*\)', re.IGNORECASE
-)
+_PLAIN_INDEX = rf'CREATE INDEX [\w"]+ ON [\w"]+ ?\({_COLUMN}(?:, ?{_COLUMN})*\)'
 
 
 def foreign(objects: Iterable[Object], steps: tuple[Step, ...]) -> list[str]:
     """What could run in a file, and was not made by the steps of the schema that it has."""
-    unknown = [each for each in objects if not _harmless(each[4])]
     scripts = "".join(step.sql for step in steps)
     # SQLite keeps a definition as it was written; only a later ALTER makes it differ.
-    unknown = [each for each in unknown if f"{each[4]};" not in scripts]
+    unknown = [each for each in objects if f"{each[4]};" not in scripts]
+    unknown = [each for each in unknown if not _harmless(each[4])]
     if unknown and steps:
         made = _made(steps)
         unknown = [each for each in unknown if each not in made]
@@ -64,8 +60,8 @@ def _harmless(sql: str | None) -> bool:
     if not sql:  # the index of a PRIMARY KEY or a UNIQUE
         return True
     if sql.startswith("CREATE TABLE "):
-        return _EXPRESSION.search(sql) is None
-    return _PLAIN_INDEX.fullmatch(sql) is not None
+        return re.search(_EXPRESSION, sql, re.IGNORECASE) is None
+    return re.fullmatch(_PLAIN_INDEX, sql, re.IGNORECASE) is not None
 
 
 @cache

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import apsw
 from msgspec.structs import replace
 
-from omega_persistence.backends import Surroundings, files, migrate
+from omega_persistence.backends import files, migrate
 from omega_persistence.backends.sqlite import layout
 from omega_persistence.backends.sqlite.connection import MEMORY
 from omega_persistence.backends.sqlite.files import file_system, is_network, left_open
+from omega_persistence.backends.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from omega_persistence.backends import Hold

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from copy import copy
 from threading import Lock, get_ident
 from typing import TYPE_CHECKING
 
@@ -115,6 +114,8 @@ class Turns:
         following.gate.release()
         ticket.gate.acquire()
         if ticket.failure is not None:
+            from copy import copy  # noqa: PLC0415 - seldom needed
+
             raise copy(ticket.failure) from ticket.failure
         return True
 
