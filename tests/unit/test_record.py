@@ -28,6 +28,34 @@ from omega_persistence.entities.skills import fold, trigger
 from samples import memory
 from sqlite.support import python
 
+FIRST_USE_BY_SEVERAL_THREADS = """
+import time, typing
+from concurrent.futures import ThreadPoolExecutor
+import msgspec
+from omega_persistence import OmegaStore
+from omega_persistence.transfer.lines import Header, Line, QuarantineRecord
+
+# What msgspec calls when it looks at a type for the first time.
+quick = typing._AnnotatedAlias.__hash__
+
+def slow(alias):
+    time.sleep(0.01)
+    return quick(alias)
+
+typing._AnnotatedAlias.__hash__ = slow
+
+def use(kind):
+    try:
+        msgspec.convert(dict.fromkeys(kind.__struct_fields__), kind)
+    except msgspec.ValidationError:
+        pass
+
+with OmegaStore.new_in_memory() as store, ThreadPoolExecutor(4) as pool:
+    for kind in (*(each.table.entity for each in store.all()), Header, Line, QuarantineRecord):
+        list(pool.map(use, [kind] * 4))
+print("nothing crashed")
+"""
+
 FORK_WHILE_AN_ID_IS_MADE = """
 import os
 from omega_persistence.entities import record
@@ -185,3 +213,7 @@ def test_a_record_can_be_changed_into_another():
     assert msgspec.structs.replace(memory(), tier=9) == memory(tier=9)
     with pytest.raises(AttributeError):
         memory().tier = 9  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_threads_may_be_the_first_to_use_a_kind_of_record_together() -> None:
+    assert python(FIRST_USE_BY_SEVERAL_THREADS) == "nothing crashed\n"

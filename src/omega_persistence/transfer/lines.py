@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 import msgspec
 from msgspec import Meta, Struct
 
+from omega_persistence.backends.table import look_at
 from omega_persistence.entities.quarantine import RawRow
 from omega_persistence.errors import InvalidDataError, SchemaError, StorageError
 
@@ -54,6 +55,10 @@ class QuarantineRecord(Struct, frozen=True, forbid_unknown_fields=True):
     table: str
     raw: RawRow
     reason: str
+
+
+for _kind in (Header, Line, QuarantineRecord):
+    look_at(_kind)
 
 
 class LineReader:
