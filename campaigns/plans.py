@@ -108,7 +108,7 @@ def carry_out(plan: Plan, seed: str, folder: str, opener: Opener = OmegaStore) -
         # What counts as acknowledged first is that the store was opened.
         copies.append(Copy(name, number + 2, workloads[0].history.states[number]))
     histories = [
-        History(_owned(plan, thread), [workload.history.states[0], *workload.history.states])
+        History(owned(plan, thread), [workload.history.states[0], *workload.history.states])
         for thread, workload in enumerate(workloads)
     ]
     with newest_schema(plan), checkpoints(plan.checkpoint), Recorder(folder, seed) as recorder:
@@ -129,7 +129,7 @@ def workloads_of(plan: Plan, random: Random, content: State) -> list[Workload]:
             random,
             plan.length,
             namespaces=_namespaces(plan, thread),
-            start={key: rows for key, rows in content.items() if key[0] in _owned(plan, thread)},
+            start={key: rows for key, rows in content.items() if key[0] in owned(plan, thread)},
             extras=plan.extras,
         )
         for thread in range(plan.threads)
@@ -201,8 +201,11 @@ def _namespaces(plan: Plan, thread: int) -> tuple[str, ...]:
     return ("default", "agent-7") if plan.threads == 1 else (f"agent-{thread}",)
 
 
-def _owned(plan: Plan, thread: int) -> tuple[str, ...]:
-    """The quarantine counts as the namespace ""; no operation of a workload changes it."""
+def owned(plan: Plan, thread: int) -> tuple[str, ...]:
+    """Where only this thread writes.
+
+    The quarantine counts as the namespace ""; no operation of a workload changes it.
+    """
     return (*_namespaces(plan, thread), *([""] if thread == 0 else []))
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from campaigns.model import Fault, History, judge, read
+from campaigns.model import Fault, History, State, judge, read
 from omega_persistence import CorruptionError, OmegaStore, StoredMemory
 
 if TYPE_CHECKING:
-    from campaigns.model import Span, State
+    from campaigns.model import Span
 
 PROBE = "probe"
 """The namespace that only this module, and who uses ``PROBE_HISTORY``, writes into."""
@@ -23,10 +24,19 @@ PROBE_HISTORY = History([PROBE], [{}, PROBED])
 
 
 class Verdict(Struct, frozen=True):
-    """What was found; ``migrated`` tells whether opening the file brought it up to date."""
+    """What was found.
+
+    Attributes:
+        faults: Promises that were broken.
+        migrated: Whether opening the file brought it up to date.
+        found: What the store held then.
+        seconds: How long opening took.
+    """
 
     faults: list[Fault]
     migrated: bool = False
+    found: State = {}
+    seconds: float = 0.0
 
 
 def verify(
@@ -39,7 +49,9 @@ def verify(
     ``go_on`` it also takes a new write, closes, opens again and shows the same and the new one.
     """
     try:
+        start = perf_counter()
         with OmegaStore(path, **options) as store:
+            seconds = perf_counter() - start
             found = read(store)
             migrated = store.migration is not None
             faults = [*judge(found, histories, spans), *_damage(store)]
@@ -54,7 +66,7 @@ def verify(
         return Verdict([Fault("damaged", f"{error}")])
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not happen
         return Verdict([Fault("unusable", f"{type(error).__name__}: {error}")])
-    return Verdict(faults, migrated)
+    return Verdict(faults, migrated, found, seconds)
 
 
 def write_probe(store: OmegaStore) -> None:

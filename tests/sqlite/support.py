@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from random import Random
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Self
@@ -12,7 +13,6 @@ import apsw
 
 if TYPE_CHECKING:
     from os import PathLike
-    from pathlib import Path
 
     from omega_persistence import OmegaStore
 
@@ -41,6 +41,16 @@ def python(script: str, *arguments: object) -> str:
     command = [sys.executable, "-W", "error", "-c", script, *map(str, arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=120)
     return done.stdout
+
+
+def module(name: str, *arguments: object) -> tuple[int, str]:
+    """Run a module of the project as a program; returns its exit status and what it printed."""
+    command = [sys.executable, "-W", "error", "-m", name, *map(str, arguments)]
+    root = Path(__file__).parent.parent.parent
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, text=True, check=False, cwd=root, timeout=300
+    )
+    return done.returncode, done.stdout
 
 
 def start(script: str, *arguments: object) -> subprocess.Popen[str]:

@@ -1,0 +1,127 @@
+"""Kill writers at random moments, and look at what is left of the store.
+
+    python -m campaigns.kills --kills 2000
+
+Writers are processes, one or three at a file, with one or several threads each. They run random
+operations and note each one, when it has returned, in memory that outlives them. One of them is
+killed as by ``kill -9``: while it opens, makes or migrates the file, writes, checkpoints, compacts,
+backs up or restores. Then another process opens the store and compares it with a model: all that
+was acknowledged is there, nothing is there in part, nothing is damaged, a new write works. Where
+there are three, the other two must go on without an error.
+
+The same seed gives the same operations, but no seed decides what a process is just doing when it
+is killed: to see a problem again, repeat its store until it shows, or keep it with ``--keep``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from math import ceil
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from campaigns.broken import CONTROLS, controls_of
+from campaigns.common import Campaign, Meter, Problem, Result, Stopwatch, arguments, spread
+from campaigns.lives import SETTINGS, Task, live
+
+if TYPE_CHECKING:
+    from campaigns.common import Progress
+
+NAME = "kills"
+
+LIVES = 20
+"""So many kills the writers of one store suffer at most."""
+
+
+def flag(task: Task) -> list[str]:
+    """As what a broken store is flagged; empty if it is not, in fifty stores."""
+    for attempt in range(50):
+        problems = live(replace(task, number=attempt * len(SETTINGS))).problems
+        if problems:
+            return sorted({problem.kind for problem in problems})
+    return []
+
+
+def run(
+    seed: int,
+    size: int,
+    progress: Progress,
+    *,
+    jobs: int | None = None,
+    keep: str | None = None,
+) -> Result:
+    """Kill so many writers, and make sure that broken stores are flagged."""
+    watch = Stopwatch()
+    counts: Counter[str] = Counter()
+    problems: list[Problem] = []
+    slowest = 0.0
+    while (missing := size - counts["kills"]) > 0 and not problems:
+        lives = min(LIVES, ceil(missing / len(SETTINGS)))
+        numbers = range(counts["stores"], counts["stores"] + ceil(missing / lives))
+        counts["stores"] += len(numbers)
+        tasks = [Task(seed=seed, number=number, lives=lives, keep=keep) for number in numbers]
+        for report in spread(live, tasks, jobs=jobs):
+            counts += report.counts
+            slowest = max(slowest, report.slowest)
+            problems += report.problems
+            progress(min(counts["kills"], size), size)
+    tasks = [
+        Task(seed=seed, number=0, lives=LIVES, control=control.name)
+        for control in controls_of(NAME)
+    ]
+    flagged = spread(flag, tasks, jobs=jobs)
+    controls = {str(task.control): kinds for task, kinds in zip(tasks, flagged, strict=True)}
+    counts["slowest_opening_ms"] = round(slowest * 1000)
+    return watch.result(
+        NAME,
+        f"python -m campaigns.{NAME} --seed {seed} --kills {size}",
+        seed=seed,
+        counts=dict(counts),
+        problems=problems,
+        controls=controls,
+    )
+
+
+CAMPAIGN = Campaign(
+    name=NAME,
+    promise="What was acknowledged survives kill -9, nothing is there in part, and others go on.",
+    unit="kills",
+    full=2_000,
+    quick=65,
+    run=run,
+)
+
+
+def main() -> int:
+    """Run from the command line."""
+    parser = arguments(CAMPAIGN)
+    parser.add_argument(
+        "--jobs", type=int, help="how many stores at once (default: one a processor)"
+    )
+    parser.add_argument("--keep", metavar="FOLDER", help="keep stores that have a problem there")
+    parser.add_argument("--repeat", type=int, metavar="STORE", help="kill the writers of one again")
+    parser.add_argument("--control", choices=list(CONTROLS), help="with --repeat: a broken store")
+    given = parser.parse_args()
+    if given.repeat is not None:
+        task = Task(
+            seed=given.seed,
+            number=given.repeat,
+            lives=min(given.size, LIVES),
+            control=given.control,
+            keep=given.keep,
+        )
+        problems = live(task).problems
+        for problem in problems:
+            print(f"{problem.kind}: {problem.detail}")
+        return 1 if problems else 0
+    meter = Meter(NAME, CAMPAIGN.unit)
+    result = run(given.seed, given.size, meter, jobs=given.jobs, keep=given.keep)
+    meter.end()
+    print(result)
+    return 0 if result.passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
