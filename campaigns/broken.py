@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
@@ -149,6 +151,27 @@ class AcknowledgedEarly(_Altered):
             cast("AcknowledgedEarly.Late", collection).later = self
 
 
+class LiveCopy(OmegaStore):
+    """A store whose backup is a copy of the file as it lies there, in use."""
+
+    def backup(
+        self,
+        target: Any,
+        *,
+        overwrite: bool = False,  # noqa: ARG002 - the signature of what it replaces
+        verify: bool = True,  # noqa: ARG002
+        progress: Any = None,  # noqa: ARG002
+    ) -> None:
+        """Copy it in another process: one that closes a file loses its locks on it."""
+        child = os.fork()
+        if child == 0:
+            try:
+                shutil.copyfile(self._backend.address, target)
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+
+
 _POWER_LOSS = frozenset(("powerloss",))
 _POWER_LOSS_AND_KILLS = frozenset(("powerloss", "kills"))
 
@@ -182,6 +205,13 @@ CONTROLS: dict[str, Control] = {
             campaigns=_POWER_LOSS_AND_KILLS,
             kinds=frozenset(("torn",)),
             opener=InPieces,
+        ),
+        Control(
+            name="live copy as backup",
+            flaw="A backup is a copy of the main file while it is in use.",
+            campaigns=frozenset(("backups",)),
+            kinds=frozenset(("lost", "torn", "damaged", "unusable")),
+            opener=LiveCopy,
         ),
     )
 }

@@ -1,0 +1,111 @@
+"""Back a store up while processes write into it, and look at each copy.
+
+    python -m campaigns.backups --backups 2000
+
+Three processes with two threads each run random operations without a pause and note each one when
+it begins and when it has returned. Another process makes backups, verified and not, under new
+names and in the place of old ones, and restores some of them into a store that is open. Each copy
+is opened and compared with a model: it is whole and of one moment, and has all that was
+acknowledged before the backup began.
+
+The same seed gives the same operations, but no seed decides what the writers are just doing when a
+backup is made: to see a problem again, repeat its store until it shows.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from math import ceil
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from campaigns.broken import CONTROLS, controls_of
+from campaigns.common import Campaign, Meter, Problem, Result, Stopwatch, arguments, spread
+from campaigns.load import SETTINGS, Task, copy_under_load
+
+if TYPE_CHECKING:
+    from campaigns.common import Progress
+
+NAME = "backups"
+
+BACKUPS = 25
+"""So many copies are made of one store at most."""
+
+
+def flag(task: Task) -> list[str]:
+    """As what a broken store is flagged; empty if it is not, in ten stores."""
+    for attempt in range(10):
+        problems = copy_under_load(replace(task, number=attempt)).problems
+        if problems:
+            return sorted({problem.kind for problem in problems})
+    return []
+
+
+def run(seed: int, size: int, progress: Progress, *, jobs: int | None = None) -> Result:
+    """Make so many backups, and make sure that broken stores are flagged."""
+    watch = Stopwatch()
+    counts: Counter[str] = Counter()
+    problems: list[Problem] = []
+    slowest = 0.0
+    while (missing := size - counts["backups"]) > 0 and not problems:
+        backups = min(BACKUPS, ceil(missing / len(SETTINGS)))
+        numbers = range(counts["stores"], counts["stores"] + ceil(missing / backups))
+        counts["stores"] += len(numbers)
+        tasks = [Task(seed=seed, number=number, backups=backups) for number in numbers]
+        for report in spread(copy_under_load, tasks, jobs=jobs):
+            counts += report.counts
+            slowest = max(slowest, report.slowest)
+            problems += report.problems
+            progress(min(counts["backups"], size), size)
+    tasks = [
+        Task(seed=seed, number=0, backups=BACKUPS, control=control.name)
+        for control in controls_of(NAME)
+    ]
+    flagged = spread(flag, tasks, jobs=jobs)
+    controls = {str(task.control): kinds for task, kinds in zip(tasks, flagged, strict=True)}
+    counts["slowest_backup_ms"] = round(slowest * 1000)
+    return watch.result(
+        NAME,
+        f"python -m campaigns.{NAME} --seed {seed} --backups {size}",
+        seed=seed,
+        counts=dict(counts),
+        problems=problems,
+        controls=controls,
+    )
+
+
+CAMPAIGN = Campaign(
+    name=NAME,
+    promise="A backup made under load is whole and has all that was acknowledged before it began.",
+    unit="backups",
+    full=1_000,
+    quick=50,
+    run=run,
+)
+
+
+def main() -> int:
+    """Run from the command line."""
+    parser = arguments(CAMPAIGN)
+    parser.add_argument("--jobs", type=int, help="how many stores at once (default: one a core)")
+    parser.add_argument("--repeat", type=int, metavar="STORE", help="copy one store again")
+    parser.add_argument("--control", choices=list(CONTROLS), help="with --repeat: a broken store")
+    given = parser.parse_args()
+    if given.repeat is not None:
+        backups = min(given.size, BACKUPS)
+        task = Task(seed=given.seed, number=given.repeat, backups=backups, control=given.control)
+        problems = copy_under_load(task).problems
+        for problem in problems:
+            print(f"{problem.kind}: {problem.detail}")
+        return 1 if problems else 0
+    meter = Meter(NAME, CAMPAIGN.unit)
+    result = run(given.seed, given.size, meter, jobs=given.jobs)
+    meter.end()
+    print(result)
+    return 0 if result.passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
