@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from omega_persistence import BusyError, OmegaStore
+from omega_persistence.backends.sqlite import backend, connection, writer
+from omega_persistence.backends.sqlite.turns import Ticket, Turns
 from samples import memory, skill
-from sqlite.support import execute, finish, go_on, line, start
+from sqlite.support import Holder, execute, finish, go_on, line, start
 
 if TYPE_CHECKING:
     import subprocess
@@ -108,6 +110,38 @@ def test_a_lock_held_by_another_process_gives_busy_after_the_timeout(
         finish(other)
         store.memories.put(memory("n"))
         assert store.memories.count() == 3
+
+
+@pytest.mark.parametrize("call", ["purge_expired", "check", "compact", "optimize"])
+def test_waiting_for_threads_and_then_for_processes_takes_one_timeout(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a clock of its own, which goes on while somebody waits."""
+    now = 1000.0
+
+    def wait(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    def take(turns: Turns, timeout: float, *, alone: bool) -> Ticket:
+        wait(0.75 * timeout)
+        return without_waiting(turns, timeout, alone=alone)
+
+    without_waiting = Turns.take
+    with (
+        OmegaStore(tmp_path / "store.db", busy_timeout=4) as store,
+        OmegaStore(tmp_path / "store.db") as other,
+        Holder(other, "transaction"),
+    ):
+        with monkeypatch.context() as patch:
+            for module in (backend, connection, writer):
+                patch.setattr(module, "monotonic", lambda: now)
+            patch.setattr(connection, "sleep", wait)
+            patch.setattr(Turns, "take", take)
+            with pytest.raises(BusyError):
+                getattr(store.memories if call == "purge_expired" else store, call)()
+        assert 1004 <= now < 1004.1
+        assert store.memories.count() == 0
 
 
 def test_a_writer_waits_for_another_process_to_commit(tmp_path: Path) -> None:

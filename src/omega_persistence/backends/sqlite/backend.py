@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import time
+from time import monotonic, time
 from typing import TYPE_CHECKING
 
 from omega_persistence.backends import events, files
@@ -314,11 +314,17 @@ class SQLiteBackend:
         """Run what no transaction may surround, then shorten the log."""
         self._writer.refuse_holder()
         self._connector.refuse_read_only()
+        # The caller's timeout covers both queues: the threads here and the other processes.
+        deadline = monotonic() + self._connector.busy_timeout
         _, session = self._writer.take_turn()
+        patience = self._writer.patience
         try:
+            patience.deadline = deadline
             session.connection.execute(statement)
+            patience.deadline = None  # the statement itself may have taken longer
             session.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except DRIVER_ERRORS as error:
             raise session.note(error) from error
         finally:
+            patience.deadline = None
             self._writer.end_turn()
