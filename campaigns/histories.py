@@ -4,7 +4,7 @@
 
 Each round lets six processes with one to four threads each do one thing to one file: create it,
 migrate it, count, move amounts, use it as registers, write and look in turns, write as fast as
-they can, wait for one that holds a transaction. In half of them another thread makes backups
+they can, wait for one that holds a transaction. In half of them there are backups and maintenance
 meanwhile. What they saw and what is left must fit together exactly.
 
 The same seed gives the same rounds, but processes and threads take other turns each time: to see a
@@ -96,7 +96,7 @@ def play(
             path=os.path.join(folder, "store.db"),
             threads=random.randint(1, 4),
             length=random.randint(10, 50),
-            backups=random.random() < 0.5,
+            upkeep=random.random() < 0.5,
             control=control,
             options={} if round_ is migration else options,
             seconds=seconds,

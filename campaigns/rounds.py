@@ -39,6 +39,9 @@ LONG = 60.0
 COPIES = 2
 """A process that makes backups meanwhile makes so many."""
 
+MAINTENANCE = 3
+"""A process that looks after the file meanwhile does so so often."""
+
 
 class Task(Struct, frozen=True, kw_only=True):
     """One round.
@@ -49,7 +52,7 @@ class Task(Struct, frozen=True, kw_only=True):
         path: Where the store is, or shall be: alone in its folder.
         threads: How many threads each process has.
         length: How many operations each of them does.
-        backups: Whether one process makes backups meanwhile.
+        upkeep: Whether one process makes backups meanwhile, and another one looks after the file.
         control: The broken store to use instead of a real one.
         options: Further arguments of `OmegaStore`.
         seconds: How long a round lasts that is about time.
@@ -60,7 +63,7 @@ class Task(Struct, frozen=True, kw_only=True):
     path: str
     threads: int = 1
     length: int = 20
-    backups: bool = False
+    upkeep: bool = False
     control: str | None = None
     options: dict[str, Any] = {}
     seconds: float = 5.0
@@ -161,9 +164,9 @@ def attend(post: Post[Task], work: Callable[[OmegaStore, Caller], Any]) -> Repor
     callers = [Caller(post, thread) for thread in range(task.threads)]
     with opening.noting(), opening(task.open) as store:
         jobs = [_job(work, store, caller) for caller in callers]
-        if task.backups and post.place == 0:
-            callers.append(Caller(post, "backup"))
-            jobs.append(_job(partial(_back_up, task), store, callers[-1]))
+        if task.upkeep and post.place < len(_UPKEEP):
+            callers.append(Caller(post, "upkeep"))
+            jobs.append(_job(partial(_UPKEEP[post.place], task), store, callers[-1]))
         in_threads(jobs)
     return together([opening.report, *(caller.report for caller in callers)])
 
@@ -185,6 +188,19 @@ def _back_up(task: Task, store: OmegaStore, caller: Caller) -> None:
         sleep(caller.random.random() / 50)
         caller(store.backup, task.copy(number))
         caller.report.copies += 1
+
+
+def _maintain(task: Task, _store: OmegaStore, caller: Caller) -> None:
+    """What the command line does to a file in use: open it, work on all of it, close it."""
+    for _ in range(MAINTENANCE):
+        sleep(caller.random.random() / 50)
+        with caller(task.open) as store:
+            caller(caller.random.choice((store.compact, store.optimize)))
+            for problem in caller(store.check):
+                caller.fault("damaged", f"{problem}")
+
+
+_UPKEEP = (_back_up, _maintain)
 
 
 def in_threads(jobs: Sequence[Callable[[], object]]) -> None:
