@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from contextlib import suppress
 from multiprocessing import get_context
 from time import monotonic_ns, sleep
 from traceback import format_exc
@@ -73,8 +74,9 @@ class Crew:
             self.say(place, (moment, work, task))
 
     def say(self, place: int, message: Any) -> None:
-        """Tell a process something."""
-        self._lines[place].send(message)
+        """Tell a process something; `hear` finds out if it is gone."""
+        with suppress(OSError):
+            self._lines[place].send(message)
 
     def hear(self, place: int) -> Any:
         """Wait for what a process says.

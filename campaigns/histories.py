@@ -140,6 +140,9 @@ def again(crew: Crew, seed: int, number: int, control: str | None = None) -> lis
 def run(seed: int, size: int, progress: Progress, *, processes: int = PROCESSES) -> Result:
     """Play so many rounds, and make sure that broken stores are flagged."""
     watch = Stopwatch()
+    command = f"python -m campaigns.{NAME} --seed {seed}"
+    if processes != PROCESSES:
+        command += f" --processes {processes}"
     counts: Counter[str] = Counter()
     problems: list[Problem] = []
     with Crew(processes) as crew:
@@ -153,16 +156,16 @@ def run(seed: int, size: int, progress: Progress, *, processes: int = PROCESSES)
                 "busiest_to_laziest_percent": report.ratio,
             }
             counts |= Counter(worst)  # which keeps the greater of each
-            command = f"python -m campaigns.{NAME} --seed {seed} --repeat {number}"
+            repeat = f"{command} --repeat {number}"
             problems += [
-                Problem(kind=fault.kind, detail=fault.detail, repeat=command)
+                Problem(kind=fault.kind, detail=fault.detail, repeat=repeat)
                 for fault in report.faults
             ]
             progress(number + 1, size)
         controls = {each.name: flag(crew, seed, each.name) for each in controls_of(NAME)}
     return watch.result(
         NAME,
-        f"python -m campaigns.{NAME} --seed {seed} --rounds {size}",
+        f"{command} --rounds {size}",
         seed=seed,
         counts={"rounds": size, **counts},
         problems=problems,

@@ -233,12 +233,13 @@ def conclude(
 ) -> Report:
     """The reports of all processes, and a last look at what they left behind.
 
-    ``final`` looks at the store unless somebody was stopped by an error; ``copy`` looks at each
-    backup.
+    ``final`` looks at the store and ``copy`` at each backup, unless an error has stopped a
+    thread: nobody knows how far it came.
     """
     whole = together(reports)
-    stopped = any(fault.kind in {"error", "busy"} for fault in whole.faults)
-    looks = [(task.path, nothing if stopped else final)]
+    if any(fault.kind in {"error", "busy"} for fault in whole.faults):
+        final = copy = nothing
+    looks = [(task.path, final)]
     looks += [(task.copy(number), copy) for number in range(whole.copies)]
     for path, look in looks:
         try:

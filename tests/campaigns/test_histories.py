@@ -68,6 +68,7 @@ def test_the_result_is_one_line_of_json(monkeypatch: pytest.MonkeyPatch) -> None
     assert result.counts["rounds"] == 1
     assert result.counts["calls"] == result.counts["creation_calls"] > 0
     assert seen == [(1, 1)]
+    assert result.command == "python -m campaigns.histories --seed 1 --processes 2 --rounds 1"
     assert msgspec.json.decode(str(result), type=Result) == result
 
 
