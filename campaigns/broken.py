@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, LiteralString, cast
 from msgspec import Struct
 
 from campaigns.operations import Opener
-from omega_persistence import ConflictError, OmegaStore
+from omega_persistence import ConflictError, OmegaStore, StorageError
 from omega_persistence.backends.sqlite.connection import SYNCHRONOUS
 from omega_persistence.backends.sqlite.session import SQLiteSession
 from omega_persistence.entities.base import Collection
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from omega_persistence import Transaction
     from omega_persistence.backends import Session
+    from omega_persistence.backends.sqlite import SQLiteBackend
 
 
 class Control(Struct, frozen=True, kw_only=True):
@@ -268,6 +269,50 @@ def _writing_session(store: OmegaStore) -> SQLiteSession:
 _POWER_LOSS = frozenset(("powerloss",))
 _HISTORIES = frozenset(("histories",))
 
+
+class KeepsConnection(OmegaStore):
+    """A store that goes on with its writer connection after an I/O error."""
+
+    class Session(SQLiteSession):
+        """Forgives everything."""
+
+        def spoil(self, cause: StorageError) -> None:
+            """Go on."""
+
+    def __init__(self, path: Any, **options: Any) -> None:
+        """Open it."""
+        super().__init__(path, **options)
+        try:
+            with cast("SQLiteBackend", self._backend).atomic(alone=True) as session:
+                session.__class__ = KeepsConnection.Session
+        except StorageError:
+            self.close()
+            raise
+
+
+class SwallowsErrors(_Altered):
+    """A store that says a put is done although it has failed."""
+
+    class Silent(Collection[Any]):
+        """Puts what it can."""
+
+        def put(self, record: Any) -> None:
+            """Put it, or not."""
+            with suppress(StorageError):
+                super().put(record)
+
+        def put_many(self, records: Iterable[Any]) -> int:
+            """Put them, or not."""
+            batch = list(records)
+            with suppress(StorageError):
+                super().put_many(batch)
+            return len(batch)
+
+    alteration = Silent
+
+
+_FAULTS = frozenset(("faults",))
+
 CONTROLS: dict[str, Control] = {
     control.name: control
     for control in (
@@ -333,6 +378,20 @@ CONTROLS: dict[str, Control] = {
             campaigns=_HISTORIES,
             kinds=frozenset(("inexact", "stale", "torn")),
             opener=LostUpdate,
+        ),
+        Control(
+            name="keep the connection",
+            flaw="After an I/O error the same connection goes on writing.",
+            campaigns=_FAULTS,
+            kinds=frozenset(("damaged",)),
+            opener=KeepsConnection,
+        ),
+        Control(
+            name="swallow errors",
+            flaw="A put that fails returns as if it had been done.",
+            campaigns=_FAULTS,
+            kinds=frozenset(("lost", "torn")),
+            opener=SwallowsErrors,
         ),
     )
 }

@@ -41,7 +41,7 @@ class Fault(Struct, frozen=True):
     ``kind`` is one of ``"lost"``: an acknowledged operation is gone; ``"torn"``: the store shows
     what no number of whole operations leaves; ``"damaged"``: ``check()`` or SQLite says so;
     ``"unusable"``: opening, reading or writing failed in another way; ``"copy"``: a backup is
-    missing or is not what was backed up.
+    missing or is not what was backed up; ``"unclean"``: an error was none of the library's own.
     """
 
     kind: str

@@ -12,6 +12,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, Literal
 from unittest.mock import patch
 
+import apsw
 from msgspec import Struct
 
 from campaigns.disk import Event, Image
@@ -23,6 +24,7 @@ from omega_persistence import OmegaStore
 from omega_persistence.backends import migrate
 from omega_persistence.backends.migrate import Step
 from omega_persistence.backends.sqlite import checkpoints as limits
+from omega_persistence.backends.sqlite.schema import REFERENCE_TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -45,6 +47,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         checkpoint: Pages in the log after which a checkpoint follows a commit; None for 1,000.
         options: Further arguments of `OmegaStore`.
         share: Which part of the disks to look at: less than all where looking takes long.
+        rows: How many rows of each table of the Rust crate's file to begin with; None for all.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     checkpoint: int | None = None
     options: dict[str, Any] = {}
     share: float = 1.0
+    rows: int | None = None
 
 
 ON_RECORDS = Plan(name="records")
@@ -176,6 +180,8 @@ def prepare(plan: Plan, random: Random, path: str) -> tuple[State, list[Copy]]:
         return {}, []
     if plan.start == "crate":
         shutil.copyfile(_LEGACY, path)
+        if plan.rows is not None:
+            _keep(plan.rows, path)
         content = _migrated(path)
         return content, [Copy(f"{STORE}.reference-*.backup", None, content)]
     driver = Driver(path, **plan.options)
@@ -185,6 +191,15 @@ def prepare(plan: Plan, random: Random, path: str) -> tuple[State, list[Copy]]:
     driver.store.close()
     copies = [Copy(f"{STORE}.v*.backup", None, content)] if plan.start == "older" else []
     return content, copies
+
+
+def _keep(rows: int, path: str) -> None:
+    connection = apsw.Connection(path)
+    for table in REFERENCE_TABLES:
+        first = f"SELECT rowid FROM {table} ORDER BY rowid LIMIT {rows}"
+        connection.execute(f"DELETE FROM {table} WHERE rowid NOT IN ({first})")
+    connection.execute("VACUUM")
+    connection.close()
 
 
 def _migrated(path: str) -> State:
