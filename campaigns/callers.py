@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from campaigns.model import Fault, History, judge, read
-from campaigns.operations import Backup, Operation, Reopen, Restore
+from campaigns.operations import Backup, Driver, Operation, Reopen, Restore
 from omega_persistence import OmegaStore, StorageError
 
 if TYPE_CHECKING:
@@ -37,6 +37,19 @@ def require(found: State, history: History, span: Span) -> State:
     return own
 
 
+class _Look(Operation, frozen=True):
+    """Reading what there is, in several ways."""
+
+    history: History
+    done: int
+
+    def run(self, driver: Driver) -> None:
+        """Read it."""
+        require(read(driver.store), self.history, (self.done, self.done))
+        driver.store.memories.search("amber")
+        driver.store.statistics()
+
+
 class Caller:
     """Carries out a workload. After an error it expects what everybody may expect of a store.
 
@@ -49,12 +62,13 @@ class Caller:
         states, namespaces = workload.history.states, workload.history.namespaces
         self._trial = trial
         self._name = name
+        if trial.alone:
+            namespaces = namespaces.union([""])  # the quarantine, which no operation changes
+        self.history = History(namespaces, [*states, states[-1], states[-1]])
+        self.done = 0
         self._operations: list[Operation] = list(workload.operations)
         if trial.alone:
-            self._operations.append(Reopen())
-            namespaces = namespaces.union([""])  # the quarantine, which no operation changes
-        self.history = History(namespaces, [*states, states[-1]])
-        self.done = 0
+            self._operations += [_Look(self.history, len(self._operations)), Reopen()]
 
     def work(self) -> None:
         """Run the operations until the first error; nothing fails any more after that."""
@@ -68,6 +82,8 @@ class Caller:
             except StorageError:
                 raised = True
                 self._recover(operation)
+            except BrokenError:
+                raise
             except Exception as error:
                 raise unclean(type(operation).__name__, error) from error
             self.done += 1
@@ -109,9 +125,10 @@ class Caller:
     def _try(self, function: Callable[[], Any]) -> None:
         try:
             function()
-        except (StorageError, BrokenError) as error:
-            if isinstance(error, BrokenError):
-                raise
+        except StorageError:
+            pass
+        except BrokenError:
+            raise
         except Exception as error:
             raise unclean("a call after the first error", error) from error
 

@@ -75,9 +75,12 @@ class Calls:
         self.counts: Counter[str] = Counter()
         self.hits = 0
         self._failure = failure
+        self._lifted = False
 
     def meet(self, kind: str) -> str | None:
         """Count a call; returns the error with which it fails, None if it does not."""
+        if self._lifted:
+            return None
         number = self.counts[kind]
         self.counts[kind] += 1
         failure = self._failure
@@ -89,5 +92,5 @@ class Calls:
         return failure.error
 
     def lift(self) -> None:
-        """Let nothing fail any more."""
-        self._failure = None
+        """Let nothing fail any more, and stop counting."""
+        self._lifted = True

@@ -92,7 +92,7 @@ class SystemCalls(Calls):
         self._cleanup.close()
 
     def lift(self) -> None:
-        """Let nothing fail any more, and everything run at full speed."""
+        """Let nothing fail any more, stop counting, and let everything run at full speed."""
         super().lift()
         self._cleanup.close()
 
