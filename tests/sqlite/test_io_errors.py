@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, cast
 import apsw
 import pytest
 
+from campaigns.failing import Failure
+from campaigns.filecalls import SystemCalls
 from omega_persistence import (
     BackendError,
     ClosedError,
@@ -222,6 +224,14 @@ def test_a_snapshot_whose_file_looked_damaged_is_lost_not_mixed_with_a_newer_one
             snapshot.memories.get("a01")
     with store.snapshot() as snapshot:
         assert snapshot.memories.get("a01").content == "word1"
+
+
+def test_a_file_that_could_not_be_opened_for_writing_once_is_opened_again(tmp_path: Path) -> None:
+    OmegaStore(tmp_path / "store.db").close()
+    with SystemCalls(Failure("open", 0, "EIO", sticky=False), str(tmp_path)) as calls:
+        with OmegaStore(tmp_path / "store.db") as store:
+            store.memories.put(memory("m"))
+        assert calls.hits == 1
 
 
 @pytest.mark.parametrize("nth", range(2))

@@ -105,6 +105,10 @@ def connect(
     """
     flags = _FLAGS[mode] | (apsw.SQLITE_OPEN_URI if uri else 0)
     connection = open_file(uri or path, flags, wanted=checksums)
+    if mode != "read" and connection.readonly("main"):
+        # SQLite opens for reading what it could not open for writing, be it for a moment.
+        connection.close()
+        connection = open_file(uri or path, flags, wanted=checksums)
     try:
         # Before the first statement: several processes may be opening a new file at once.
         connection.set_busy_handler(patience)
