@@ -46,7 +46,7 @@ class _Look(Operation, frozen=True):
     def run(self, driver: Driver) -> None:
         """Read it."""
         require(read(driver.store), self.history, (self.done, self.done))
-        driver.store.memories.search("amber")
+        driver.store.memories.search("amber", limit=1)
         driver.store.statistics()
 
 
@@ -116,7 +116,7 @@ class Caller:
         """Go on while calls fail: what does not raise must be right."""
         trial, store = self._trial, self._trial.driver.store
         self._try(self._read)
-        self._try(lambda: store.memories.search("amber"))
+        self._try(lambda: store.memories.search("amber", limit=1))
         self._try(lambda: trial.probe(f"{self._name} before"))
         self._try(self._back_up)
         self._try(lambda: OmegaStore(trial.path, create=False, **trial.options).close())

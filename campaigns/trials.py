@@ -226,12 +226,12 @@ class Trial:
 
     def _look_again(self) -> None:
         with OmegaStore(self.path, create=False, migrate=False) as store:
+            for problem in store.check():
+                raise BrokenError("damaged", f"{problem.kind}: {problem.detail}")
             self._compare(store)
 
     def _compare(self, store: OmegaStore) -> None:
-        """It is whole, and holds what was done."""
-        for problem in store.check():
-            raise BrokenError("damaged", f"{problem.kind}: {problem.detail}")
+        """It holds what was done."""
         found = read(store)
         probes = found.pop((PROBE, "memories"), {}).keys()
         if not self.probes <= probes <= self._tried:
