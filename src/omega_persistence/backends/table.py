@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, LiteralString, TypeVar, cast
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import astuple
 
@@ -75,7 +74,6 @@ class Table(Generic[T]):
         self.page: LiteralString = f"{self.select} AND id > :after ORDER BY id LIMIT :limit"
         self.delete: LiteralString = f"DELETE FROM {name} WHERE namespace = :namespace AND id = :id"
         self.load = _loader(entity, fields)
-        look_at(entity)
 
     @property
     def count(self) -> LiteralString:
@@ -129,15 +127,6 @@ class Table(Generic[T]):
             # A child never changes its memory: NULL is refused, and the collection says why.
             return f"{column} = CASE WHEN {new} = {old} THEN {old} END"
         return f"{column} = {new}"
-
-
-def look_at(kind: type[Struct]) -> None:
-    """Let msgspec work out how a Struct is decoded; call it where the Struct is defined.
-
-    It would do so at first use, and when several threads are the first to use one, it crashes the
-    process (0.22): the second takes what the first has only begun. Imports are one thread's.
-    """
-    msgspec.json.Decoder(kind)
 
 
 def _loader(entity: type[T], fields: tuple[str, ...]) -> Callable[[Iterable[Row]], list[T]]:

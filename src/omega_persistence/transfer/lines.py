@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 import msgspec
 from msgspec import Meta, Struct
 
-from omega_persistence.backends.table import look_at
 from omega_persistence.entities.quarantine import RawRow
+from omega_persistence.entities.record import introduce
 from omega_persistence.errors import InvalidDataError, SchemaError, StorageError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class QuarantineRecord(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 for _kind in (Header, Line, QuarantineRecord):
-    look_at(_kind)
+    introduce(_kind)
 
 
 class LineReader:

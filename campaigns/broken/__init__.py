@@ -1,0 +1,132 @@
+"""Negative controls: deliberately broken stores that the campaigns must flag.
+
+"Nothing was found" means little unless the same campaign finds what is wrong with these.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from campaigns.broken.durability import (
+    AcknowledgedEarly,
+    InPieces,
+    KeepsConnection,
+    LiveCopy,
+    NeverSynced,
+    SwallowsErrors,
+    SyncedAtCheckpoints,
+)
+from campaigns.broken.isolation import DeferredBegin, LostUpdate, StaleCache, UnfairWait
+from campaigns.operations import Opener
+
+
+class Control(Struct, frozen=True, kw_only=True):
+    """A broken store.
+
+    Attributes:
+        name: What is wrong with it, in a word or three.
+        flaw: The same in a sentence.
+        campaigns: Who must flag it.
+        kinds: As what (see `campaigns.model.Fault`); any other kind would be a surprise.
+        opener: Opens it, with the arguments of `OmegaStore`.
+    """
+
+    name: str
+    flaw: str
+    campaigns: frozenset[str]
+    kinds: frozenset[str]
+    opener: Opener
+
+
+_POWER_LOSS = frozenset(("powerloss",))
+_POWER_LOSS_AND_KILLS = frozenset(("powerloss", "kills"))
+_FAULTS = frozenset(("faults",))
+_HISTORIES = frozenset(("histories",))
+
+CONTROLS: dict[str, Control] = {
+    control.name: control
+    for control in (
+        Control(
+            name="synchronous off",
+            flaw="Nothing is ever synced.",
+            campaigns=_POWER_LOSS,
+            kinds=frozenset(("lost", "torn", "damaged", "unusable")),
+            opener=NeverSynced,
+        ),
+        Control(
+            name="durability normal",
+            flaw="Not broken, but only promised to survive a crash of the process.",
+            campaigns=_POWER_LOSS,
+            kinds=frozenset(("lost",)),
+            opener=SyncedAtCheckpoints,
+        ),
+        Control(
+            name="acknowledge early",
+            flaw="A put returns before it has been done.",
+            campaigns=_POWER_LOSS_AND_KILLS,
+            kinds=frozenset(("lost",)),
+            opener=AcknowledgedEarly,
+        ),
+        Control(
+            name="batch in pieces",
+            flaw="Each record of a batch is a transaction of its own.",
+            campaigns=_POWER_LOSS_AND_KILLS,
+            kinds=frozenset(("torn",)),
+            opener=InPieces,
+        ),
+        Control(
+            name="live copy as backup",
+            flaw="A backup is a copy of the main file while it is in use.",
+            campaigns=frozenset(("backups",)),
+            kinds=frozenset(("lost", "torn", "damaged", "unusable")),
+            opener=LiveCopy,
+        ),
+        Control(
+            name="deferred begin",
+            flaw="A transaction takes the lock when it first writes.",
+            campaigns=_HISTORIES,
+            kinds=frozenset(("busy",)),
+            opener=DeferredBegin,
+        ),
+        Control(
+            name="unfair wait",
+            flaw="Whoever has waited for the lock for long looks seldom whether it is free.",
+            campaigns=_HISTORIES,
+            kinds=frozenset(("unfair",)),
+            opener=UnfairWait,
+        ),
+        Control(
+            name="stale cache",
+            flaw="What was read once is not read again, though another process may write.",
+            campaigns=_HISTORIES,
+            kinds=frozenset(("stale", "order")),
+            opener=StaleCache,
+        ),
+        Control(
+            name="lost update",
+            flaw="What a transaction gets was read before it began.",
+            campaigns=_HISTORIES,
+            kinds=frozenset(("inexact", "stale", "torn")),
+            opener=LostUpdate,
+        ),
+        Control(
+            name="keep the connection",
+            flaw="After an I/O error the same connection goes on writing.",
+            campaigns=_FAULTS,
+            kinds=frozenset(("damaged",)),
+            opener=KeepsConnection,
+        ),
+        Control(
+            name="swallow errors",
+            flaw="A put that fails returns as if it had been done.",
+            campaigns=_FAULTS,
+            kinds=frozenset(("lost", "torn")),
+            opener=SwallowsErrors,
+        ),
+    )
+}
+
+
+def controls_of(campaign: str) -> list[Control]:
+    """The broken stores that a campaign must flag."""
+    return [control for control in CONTROLS.values() if campaign in control.campaigns]
