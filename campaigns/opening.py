@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from campaigns.common import scratch_folder
 from campaigns.model import Fault, State, read
 from campaigns.plans import PLANS, newest_schema, prepare
-from campaigns.rounds import Caller, Report, Task, attend, conclude
+from campaigns.rounds import LONG, Caller, Report, Task, attend, conclude
 from omega_persistence import OmegaStore, StoredMemory
 
 if TYPE_CHECKING:
@@ -58,9 +58,9 @@ def migration(crew: Crew, task: Task) -> Report:
     def final(store: OmegaStore) -> Iterator[Fault]:
         yield from _exactly(store, reports)
         yield from _kept(store, content)
-        done = sum(migrated for report in reports for _, migrated in report.notes)
-        if done != task.threads:
-            yield Fault("inexact", "not exactly one process says that it migrated the file")
+        # Nobody, if whoever did was in a hurry and had to open it again.
+        if sum(migrated for report in reports for _, migrated in report.notes) > task.threads:
+            yield Fault("inexact", "several processes say that they migrated the file")
         folder, name = os.path.split(task.path)
         before = [each for each in os.listdir(folder) if fnmatch(each, f"{name}.*.backup")]
         if len(before) != 1:
@@ -83,7 +83,8 @@ def _open_and_write(post: Post[Task]) -> Report:
     task = post.task
     random = task.random(post.place, "delay")
     sleep(random.choice((0, 0.002, 0.02)) * random.random())
-    return attend(post, partial(_write, task.length))
+    busy_timeout = random.choice((LONG, LONG, 0.0))
+    return attend(post, partial(_write, task.length), busy_timeout=busy_timeout)
 
 
 def _write(length: int, store: OmegaStore, caller: Caller) -> tuple[list[str], bool]:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import partial
 from random import Random
 from threading import Thread
-from time import monotonic_ns, sleep
+from time import monotonic, monotonic_ns, sleep
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from msgspec import Struct
@@ -116,26 +116,34 @@ class Caller:
     Attributes:
         name: Another one for each thread of each process.
         random: The same numbers for the same thread of the same round.
+        retry: Whether somebody may be in its way: then it calls again after a `BusyError`.
         report: What it did.
         begin: When the last call began, on the clock that all processes share.
         end: When it returned.
     """
 
-    def __init__(self, post: Post[Task], thread: int | str) -> None:
+    def __init__(self, post: Post[Task], thread: int | str, *, retry: bool = False) -> None:
         self.name = f"{post.place}.{thread}"
         self.random = post.task.random(post.place, thread)
+        self.retry = retry
         self.report = Report()
         self.begin = self.end = 0
 
     def __call__(self, function: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
         """Call a method of the library."""
-        self.begin = monotonic_ns()
-        try:
-            return function(*args, **options)
-        finally:
-            self.end = monotonic_ns()
-            self.report.calls += 1
-            self.report.worst = max(self.report.worst, self.end - self.begin)
+        give_up = monotonic() + LONG
+        while True:
+            self.begin = monotonic_ns()
+            try:
+                return function(*args, **options)
+            except BusyError:
+                if not self.retry or monotonic() > give_up:
+                    raise
+                sleep(0.001)
+            finally:
+                self.end = monotonic_ns()
+                self.report.calls += 1
+                self.report.worst = max(self.report.worst, self.end - self.begin)
 
     def fault(self, kind: str, detail: str) -> None:
         """Note what must not happen."""
@@ -157,15 +165,24 @@ class Caller:
         return (self.end - self.begin) / 1e9
 
 
-def attend(post: Post[Task], work: Callable[[OmegaStore, Caller], Any]) -> Report:
-    """Open the store, do the work in every thread of this process, and close it."""
+def attend(
+    post: Post[Task],
+    work: Callable[[OmegaStore, Caller], Any],
+    *,
+    busy_timeout: float = LONG,
+) -> Report:
+    """Open the store, do the work in every thread of this process, and close it.
+
+    With a shorter busy timeout everything is tried until nobody is in the way.
+    """
     task = post.task
-    opening = Caller(post, "opening")
-    callers = [Caller(post, thread) for thread in range(task.threads)]
-    with opening.noting(), opening(task.open) as store:
+    caller = partial(Caller, post, retry=busy_timeout < LONG)
+    opening = caller("opening")
+    callers = [caller(thread) for thread in range(task.threads)]
+    with opening.noting(), opening(task.open, busy_timeout=busy_timeout) as store:
         jobs = [_job(work, store, caller) for caller in callers]
         if task.upkeep and post.place < len(_UPKEEP):
-            callers.append(Caller(post, "upkeep"))
+            callers.append(caller("upkeep"))
             jobs.append(_job(partial(_UPKEEP[post.place], task), store, callers[-1]))
         in_threads(jobs)
     return together([opening.report, *(caller.report for caller in callers)])

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from time import monotonic, sleep
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from campaigns.model import Fault
 from campaigns.rounds import (
-    LONG,
     Caller,
     Report,
     Task,
@@ -180,17 +179,9 @@ def _reads(store: OmegaStore, caller: Caller, _call: Callable[[], Any]) -> None:
 
 def _again(_store: OmegaStore, caller: Caller, call: Callable[[], Any]) -> None:
     """Call again and again until it is done."""
-    end = monotonic() + LONG
+    caller.retry = True
     with caller.noting():
-        while True:
-            try:
-                caller(call)
-            except BusyError:
-                if monotonic() > end:
-                    raise
-                sleep(0.001)
-            else:
-                return
+        caller(call)
 
 
 def _memory(id: str) -> StoredMemory:
