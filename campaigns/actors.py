@@ -10,6 +10,7 @@ import faulthandler
 import os
 from mmap import mmap
 from multiprocessing import get_context
+from signal import SIGKILL
 from threading import Thread
 from time import monotonic, sleep
 from traceback import format_exc
@@ -59,18 +60,18 @@ class Child(Generic[T]):
             raise ChildError(f"the process for {self._name} hangs for {PATIENCE:.0f} s")
         answer = self._received()
         if answer is None:
-            code = self._process.exitcode
-            raise ChildError(f"the process for {self._name} died, its exit code is {code}")
+            raise self._dead()
         return answer[0]
 
     def kill(self) -> None:
         """Kill the process, as ``kill -9`` does.
 
         Raises:
-            ChildError: the function had raised before.
+            ChildError: the function had raised before, or the process had died by itself.
         """
         self._process.kill()
-        self._received()
+        if self._received() is None and self._process.exitcode != -SIGKILL:
+            raise self._dead()
 
     @property
     def ended(self) -> bool:
@@ -82,6 +83,10 @@ class Child(Generic[T]):
         self._process.kill()
         self._process.join()
         self._answers.close()
+
+    def _dead(self) -> ChildError:
+        code = self._process.exitcode
+        return ChildError(f"the process for {self._name} died, its exit code is {code}")
 
     def _received(self) -> tuple[T] | None:
         try:

@@ -176,14 +176,14 @@ class _Load:
         overwrite = self._name > 0 and self._random.random() < OVERWRITTEN
         self._name += not overwrite
         copy = os.path.join(self._folder, f"copy-{self._name}.db")
-        verify = self._random.random() < VERIFIED
+        verified = self._random.random() < VERIFIED
         done, start = self._board.all_done(), perf_counter()
-        store.backup(copy, overwrite=overwrite, verify=verify)
+        store.backup(copy, overwrite=overwrite, verify=verified)
         self._slowest = max(self._slowest, perf_counter() - start)
         begun = self._board.all_begun()
         self._counts["backups"] += 1
         self._counts["overwritten"] += overwrite
-        self._counts["verified"] += verify
+        self._counts["verified"] += verified
         self._counts["begun_meanwhile"] += sum(begun) - sum(done)
         return copy, list(zip(done, begun, strict=True))
 

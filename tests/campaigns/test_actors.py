@@ -36,7 +36,7 @@ refused(lambda: in_child(time.sleep, 60))
     ]
 
 
-def test_a_child_is_killed_quietly_unless_it_had_failed() -> None:
+def test_a_child_is_killed_quietly_unless_it_had_failed_or_died() -> None:
     script = """
 child = Child(time.sleep, 60)
 print(child.ended)
@@ -45,10 +45,14 @@ child = Child(divmod, 7, 0)
 wait_until(lambda: child.ended)
 refused(child.kill)
 child.end()
+child = Child(os._exit, 3)
+wait_until(lambda: child.ended)
+refused(child.kill)
 """
     assert python(PROLOGUE + script).splitlines() == [
         "False",
         "ZeroDivisionError: integer division or modulo by zero",
+        "the process for _exit died, its exit code is 3",
     ]
 
 
