@@ -89,7 +89,7 @@ CAMPAIGN = Campaign(
     promise="What was acknowledged survives kill -9, nothing is there in part, and others go on.",
     unit="kills",
     full=2_000,
-    quick=65,
+    quick=48,
     run=run,
 )
 

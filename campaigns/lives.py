@@ -79,6 +79,8 @@ SETTINGS = (
     Setting(Plan(name="older schema", start="older"), afresh=True),
     Setting(Plan(name="threads of three", threads=9, checkpoint=50, options=_LONG), 3),
     Setting(Plan(name="truncate", options={"journal": "truncate"})),
+    Setting(Plan(name="durability normal", checkpoint=50, options={"durability": "normal"})),
+    Setting(Plan(name="page checksums", checkpoint=50, options={"checksums": True})),
     Setting(Plan(name="maintenance of three", threads=3, extras=("compact",), options=_LONG), 3),
 )
 
