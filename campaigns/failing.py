@@ -26,6 +26,7 @@ BELOW: dict[str, tuple[str, ...]] = {
     "os.chmod": ("EPERM",),
     "os.fsync": ("EIO", "ENOSPC"),
     "os.link": ("EIO", "EPERM"),
+    "os.replace": ("EIO", "ENOSPC"),
     "os.unlink": ("EIO",),
 }
 """Kind of system call -> how it may fail. Giving a lock or memory back does not fail in reality."""

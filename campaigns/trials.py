@@ -129,6 +129,7 @@ class Trial:
         self.probes: set[str] = set()
         self.copies: dict[str, tuple[History, Span]] = {}
         self._tried: set[str] = set()
+        self._open_before = _open_files(trials.folder)
         self._opener = trials.opener
         self._good_copies = trials.good_copies
         self._callers = [
@@ -156,6 +157,7 @@ class Trial:
             self.must("close", self.driver.store.close)
         self.must("open again", self._look_again)
         names = os.listdir(os.path.dirname(self.path))
+        self._look_for_leftovers(names)
         for pattern, (history, span) in self.copies.items():
             there = [name for name in names if fnmatch(name, pattern)]
             if not there:
@@ -241,6 +243,14 @@ class Trial:
         for fault in judge(found, histories, spans):
             raise BrokenError(fault.kind, fault.detail)
 
+    def _look_for_leftovers(self, names: list[str]) -> None:
+        """Nothing is still open, and nothing is there that was needed for a while only."""
+        for path in _open_files(os.path.dirname(self.path)) - self._open_before:
+            raise BrokenError("unusable", f"{path} is still open")
+        for name in names:
+            if ".partial" in name and "unlink" not in str(self.failure):
+                raise BrokenError("copy", f"{name} was left")
+
     def _look_at_copy(self, name: str, history: History, span: Span) -> None:
         path = self.driver.beside(name)
         with open(path, "rb") as file:  # nobody has it open
@@ -256,6 +266,16 @@ class Trial:
         if details:
             raise BrokenError("copy", f"{name}: {details[0]}")
         self._good_copies.add(digest)
+
+
+def _open_files(folder: str) -> set[str]:
+    """What this process has open in a folder, as far as the system tells."""
+    found: list[str] = []
+    with suppress(FileNotFoundError):
+        for descriptor in os.listdir("/proc/self/fd"):
+            with suppress(FileNotFoundError):  # what `listdir` itself had open
+                found.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+    return {path for path in found if path.startswith(folder + os.sep)}
 
 
 @contextmanager

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import re
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import apsw
 import pytest
 
 from campaigns import faults
 from campaigns.broken import CONTROLS, controls_of
+from campaigns.failing import Failure
 from campaigns.faults import PLANS, Task, attempt, failures_in
+from campaigns.model import Fault
+from campaigns.trials import Trials
+from omega_persistence import OmegaStore
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from campaigns.broken import Control
+    from campaigns.operations import Opener
 
 SEED = 2
 
@@ -56,6 +64,33 @@ def test_a_problem_names_the_command_that_shows_it_again() -> None:
     again = faults.again(int(seed), where, control=control)
     assert [each.detail for each in again] == [problem.detail]
     assert faults.again(int(seed), where) == []
+
+
+def test_a_file_that_stays_open_is_noticed(tmp_path: Path) -> None:
+    kept: list[apsw.Connection] = []
+
+    def opener(path: str, **options: Any) -> OmegaStore:
+        kept.append(apsw.Connection(path))
+        return OmegaStore(path, **options)
+
+    fault = fault_of(opener, tmp_path)
+    for connection in kept:
+        connection.close()
+    assert fault == Fault("unusable", f"{tmp_path / 'store.db'} is still open")
+
+
+def test_a_file_that_is_left_is_noticed(tmp_path: Path) -> None:
+    def opener(path: str, **options: Any) -> OmegaStore:
+        (tmp_path / "copy.db.1-2.partial").touch()
+        return OmegaStore(path, **options)
+
+    fault = fault_of(opener, tmp_path)
+    assert fault == Fault("copy", "copy.db.1-2.partial was left")
+
+
+def fault_of(opener: Opener, folder: Path) -> Fault | None:
+    trials = Trials(faults.RECORDS, "seed", str(folder), opener)
+    return trials.run(Failure("write", 0, "EIO", sticky=False)).fault
 
 
 def test_every_call_can_fail_in_every_way_once_and_for_longer() -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import apsw
 import pytest
 
+from campaigns.failing import Failure
+from campaigns.filecalls import SystemCalls
 from omega_persistence import (
     BackendError,
     ConflictError,
@@ -200,3 +202,30 @@ def test_a_disk_that_does_not_sync_leaves_nothing(
         with pytest.raises(BackendError, match="Input/output error"):
             store.backup(tmp_path / "copy.db")
     assert names(tmp_path) == ["own"]
+
+
+def test_a_backup_that_could_not_be_replaced_is_as_it_was(tmp_path: Path) -> None:
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    target = folder / "copy.db"
+    with OmegaStore(tmp_path / "store.db") as store:
+        store.backup(target)
+        with SystemCalls(None, str(folder)) as calls:
+            store.backup(target, overwrite=True)
+        assert calls.counts["os.replace"] == 1
+        copied, raised = 0, 0
+        for kind, number in calls.counts.items():
+            for nth in range(0, number, 1 + number // 4):
+                store.memories.put(memory(f"{kind}-{nth}"))
+                with SystemCalls(Failure(kind, nth, "EIO", sticky=False), str(folder)):
+                    try:
+                        store.backup(target, overwrite=True)
+                        copied = store.memories.count()
+                    except StorageError:
+                        raised += 1
+                with OmegaStore(target) as copy:
+                    assert copy.memories.count() in {copied, store.memories.count()}
+                    assert copy.check() == []
+                    copied = copy.memories.count()
+        assert raised > 10
+    assert os.listdir(folder) == ["copy.db"]
