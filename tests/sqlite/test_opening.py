@@ -150,7 +150,7 @@ def test_the_database_of_another_program_is_refused_untouched(sql: str, tmp_path
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"Dear diary, this is no database.\n" * 100, "file is not a database"),
+        (b"Dear diary, this is no database.\n" * 100, "notes.txt: file is not a database"),
         (b"short", "malformed|not a database"),
         (b"SQLite format 3\0" + bytes(84), "malformed|not a database"),
     ],

@@ -10,7 +10,7 @@ from omega_persistence.backends.sqlite import checksums as layer
 from omega_persistence.backends.sqlite import fork, inspection, schema
 from omega_persistence.backends.sqlite.connection import set_journal
 from omega_persistence.backends.sqlite.connector import Connector
-from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, translate
+from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, about, translate
 from omega_persistence.backends.sqlite.readers import Pool, Shared, Snapshot
 from omega_persistence.backends.sqlite.turns import Ticket
 from omega_persistence.backends.sqlite.writer import Writer, Writing
@@ -78,14 +78,15 @@ class SQLiteBackend:
         )
         fork.guard(self)
         try:
-            self.migration = self._open(
-                create=create and not read_only,
-                may_migrate=may_migrate and not read_only,
-                local=journal == "wal" and not rehearse,
-                journal=None if read_only or rehearse else journal,
-                adopt=adopt,
-                rehearse=rehearse,
-            )
+            with about(self.address):
+                self.migration = self._open(
+                    create=create and not read_only,
+                    may_migrate=may_migrate and not read_only,
+                    local=journal == "wal" and not rehearse,
+                    journal=None if read_only or rehearse else journal,
+                    adopt=adopt,
+                    rehearse=rehearse,
+                )
         except BaseException:
             self.close()
             raise

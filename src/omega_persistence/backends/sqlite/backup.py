@@ -11,7 +11,7 @@ import apsw
 from omega_persistence.backends import files
 from omega_persistence.backends.sqlite import checksums, inspection, schema
 from omega_persistence.backends.sqlite.connection import Patience, connect
-from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, says_damage, translate
+from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, about, says_damage, translate
 from omega_persistence.backends.sqlite.session import SQLiteSession
 from omega_persistence.errors import (
     ConflictError,
@@ -75,7 +75,13 @@ def verify(path: str | os.PathLike[str], *, busy_timeout: float = 5.0) -> list[P
         SchemaError: it is not a store that this version of the library can open.
         CorruptionError: it is so damaged that SQLite cannot open it.
     """
-    connection, writable = _open_backup(files.absolute(path), busy_timeout)
+    path = files.absolute(path)
+    with about(path):
+        return _verify(path, busy_timeout)
+
+
+def _verify(path: str, busy_timeout: float) -> list[Problem]:
+    connection, writable = _open_backup(path, busy_timeout)
     try:
         session = SQLiteSession(connection)
         kind = schema.recognise(session)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
 import apsw
 
 from omega_persistence.errors import (
@@ -14,6 +17,9 @@ from omega_persistence.errors import (
     StorageFullError,
     UnsupportedError,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 DRIVER_ERRORS = (apsw.Error, UnicodeError, OverflowError, TypeError)
 """What a statement can raise; the last three are about values that cannot be bound or decoded."""
@@ -80,6 +86,17 @@ def translate(error: Exception) -> StorageError:
         if isinstance(error, theirs):
             return ours(str(error), hint=hint)
     return BackendError(str(error))
+
+
+@contextmanager
+def about(path: str) -> Generator[None]:
+    """Say which file is damaged; SQLite does not, and a program may open several."""
+    try:
+        yield
+    except CorruptionError as error:
+        if path in str(error):
+            raise
+        raise CorruptionError(f"{path}: {error}", hint=error.hint) from error.__cause__
 
 
 def spoils_connection(error: Exception) -> bool:

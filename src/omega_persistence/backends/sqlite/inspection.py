@@ -58,8 +58,8 @@ def check(connection: apsw.Connection, *, writable: bool, ours: bool = True) -> 
                 raise
             failed = True
     if failed or (problems and checksums.protects(connection)):
-        return [*checksums.faults(connection), *problems]
-    return problems
+        problems = [*checksums.faults(connection), *problems]
+    return list(dict.fromkeys(problems))  # several looks may meet the same damage
 
 
 def _structure(connection: apsw.Connection) -> list[Problem]:
