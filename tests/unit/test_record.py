@@ -33,7 +33,7 @@ import time, typing
 from concurrent.futures import ThreadPoolExecutor
 import msgspec
 from omega_persistence import OmegaStore
-from omega_persistence.transfer.lines import Header, Line, QuarantineRecord
+from omega_persistence.entities.record import introduce
 
 # What msgspec calls when it looks at a type for the first time.
 quick = typing._AnnotatedAlias.__hash__
@@ -45,14 +45,15 @@ def slow(alias):
 typing._AnnotatedAlias.__hash__ = slow
 
 def use(kind):
+    introduce(kind)
     try:
         msgspec.convert(dict.fromkeys(kind.__struct_fields__), kind)
     except msgspec.ValidationError:
         pass
 
 with OmegaStore.new_in_memory() as store, ThreadPoolExecutor(4) as pool:
-    for kind in (*(each.table.entity for each in store.all()), Header, Line, QuarantineRecord):
-        list(pool.map(use, [kind] * 4))
+    for each in store.all():
+        list(pool.map(use, [each.table.entity] * 4))
 print("nothing crashed")
 """
 
