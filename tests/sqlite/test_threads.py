@@ -14,7 +14,7 @@ import pytest
 from omega_persistence import BusyError, ClosedError, OmegaStore, TransactionError
 from omega_persistence.backends.sqlite.readers import MAX_READERS
 from samples import edge, memory, skill
-from sqlite.support import Holder, python
+from sqlite.support import Holder
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -263,36 +263,3 @@ def test_threads_that_race_with_close_are_answered_or_refused(tmp_path: Path) ->
             store.close()
         assert all(answer.result() <= 200 for answer in answers)
         assert not (tmp_path / f"{attempt}.db-wal").exists()
-
-
-FIRST = """
-import sys, threading
-from omega_persistence import *
-from omega_persistence.entities.record import checked
-
-sys.setswitchinterval(1e-6)
-records = [
-    StoredMemory(content="c", tier=1, importance=0.5),
-    StoredSkill(name="n", description="", trigger_pattern="p"),
-    StoredReflexionEpisode(memory_id="m", trigger="", context="", action="", outcome=""),
-    StoredCausalEdge(from_memory="a", to_memory="b", edge_type="e", weight=0.5),
-]
-
-def check(record):
-    ready.wait()
-    checked(record, type(record))
-
-for record in records:
-    ready = threading.Barrier(16)
-    threads = [threading.Thread(target=check, args=(record,)) for _ in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-"""
-
-
-def test_several_threads_may_be_the_first_to_store_a_record_of_a_type() -> None:
-    """Where each asks msgspec to look at the type, one of some processes crashes."""
-    for _ in range(5):
-        python(FIRST)
