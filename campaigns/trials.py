@@ -39,6 +39,9 @@ T = TypeVar("T")
 PATIENCE = 0.02
 """Seconds that a store waits for a lock, which some failures make unobtainable."""
 
+TOO_LONG = 30
+"""Seconds that a trial may take; most take a fortieth of one."""
+
 
 class Outcome(Struct):
     """What one trial showed.
@@ -99,7 +102,9 @@ class Trials:
             except BrokenError as broken:
                 trial.outcome.fault = broken.fault
         trial.outcome.hits = calls.hits
-        trial.outcome.seconds = perf_counter() - start
+        trial.outcome.seconds = seconds = perf_counter() - start
+        if seconds > TOO_LONG and trial.outcome.fault is None:
+            trial.outcome.fault = Fault("unusable", f"it took {seconds:.0f} s")
         return trial.outcome
 
 
@@ -206,12 +211,12 @@ class Trial:
         if self.alone:
             self._callers[0].work()
             return
-        broken: list[BrokenError] = []
+        broken: list[BaseException] = []
 
         def work(caller: Caller) -> None:
             try:
                 caller.work()
-            except BrokenError as error:
+            except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
                 broken.append(error)
 
         threads = [Thread(target=work, args=(caller,)) for caller in self._callers]
