@@ -43,7 +43,8 @@ class Plan(Struct, frozen=True, kw_only=True):
             schema is one step behind.
         length: How many operations each thread runs.
         threads: How many threads share the store, each with a namespace of its own.
-        extras: Every third operation is the next of these.
+        extras: Operations of special kinds, which are done in turn.
+        every: One of so many operations is the next of these.
         checkpoint: Pages in the log after which a checkpoint follows a commit; None for 1,000.
         options: Further arguments of `OmegaStore`.
         share: Which part of the disks to look at: less than all where looking takes long.
@@ -55,6 +56,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     length: int = 9
     threads: int = 1
     extras: tuple[Extra, ...] = ()
+    every: int = 3
     checkpoint: int | None = None
     options: dict[str, Any] = {}
     share: float = 1.0
@@ -135,6 +137,7 @@ def workloads_of(plan: Plan, random: Random, content: State) -> list[Workload]:
             namespaces=_namespaces(plan, thread),
             start={key: rows for key, rows in content.items() if key[0] in owned(plan, thread)},
             extras=plan.extras,
+            every=plan.every,
         )
         for thread in range(plan.threads)
     ]

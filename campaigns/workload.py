@@ -50,8 +50,9 @@ class Workload:
         namespaces: tuple[str, ...] = ("default", "agent-7"),
         start: State | None = None,
         extras: tuple[Extra, ...] = (),
+        every: int = 3,
     ) -> None:
-        """Make a workload for a store that holds ``start``; every third operation is an extra."""
+        """Make a workload for a store that holds ``start``; one of ``every`` is an extra."""
         self._random = random
         self._namespaces = namespaces
         self._records = Records(random)
@@ -61,7 +62,7 @@ class Workload:
         self.copies: dict[str, int] = {}
         turns = iter(extras * length)
         for number in range(length):
-            extra = next(turns, None) if number % 3 == 2 else None
+            extra = next(turns, None) if number % every == every - 1 else None
             operation = self._any() if extra is None else self._extra(extra)
             operation.change(self._model)
             self.operations.append(operation)
