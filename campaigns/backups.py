@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from campaigns.broken import CONTROLS, controls_of
-from campaigns.common import Campaign, Meter, Problem, Result, Stopwatch, arguments, spread
+from campaigns.common import Campaign, Problem, Result, Stopwatch, arguments, conduct, show, spread
 from campaigns.load import SETTINGS, Task, copy_under_load
 
 if TYPE_CHECKING:
@@ -97,14 +97,8 @@ def main() -> int:
         backups = min(given.size, BACKUPS)
         task = Task(seed=given.seed, number=given.repeat, backups=backups, control=given.control)
         problems = copy_under_load(task).problems
-        for problem in problems:
-            print(f"{problem.kind}: {problem.detail}")
-        return 1 if problems else 0
-    meter = Meter(NAME, CAMPAIGN.unit)
-    result = run(given.seed, given.size, meter, jobs=given.jobs)
-    meter.end()
-    print(result)
-    return 0 if result.passed else 1
+        return show(problems)
+    return conduct(CAMPAIGN, given, jobs=given.jobs)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,11 @@ import os
 import platform
 import resource
 import sys
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from time import perf_counter
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import apsw
 import msgspec
@@ -19,7 +20,9 @@ from msgspec import Struct
 import omega_persistence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from campaigns.model import Fault
 
     Progress = Callable[[int, int], None]
     """Called with (done, total), in the unit of the campaign's size."""
@@ -85,7 +88,8 @@ class Campaign(Struct, frozen=True, kw_only=True):
         unit: What its size counts; also the option that sets the size.
         full: The size that is published.
         quick: A size of some seconds.
-        run: The campaign: from a seed, a size and where to report progress.
+        run: The campaign: from a seed, a size and where to report `Progress`; it may have options
+            of its own.
     """
 
     name: str
@@ -93,7 +97,7 @@ class Campaign(Struct, frozen=True, kw_only=True):
     unit: str
     full: int
     quick: int
-    run: Callable[[int, int, Progress], Result]
+    run: Callable[..., Result]
 
 
 class Stopwatch:
@@ -187,14 +191,31 @@ def arguments(campaign: Campaign) -> argparse.ArgumentParser:
     return parser
 
 
-def main(campaign: Campaign) -> int:
-    """Run a campaign that has no options of its own; returns the exit status."""
-    given = arguments(campaign).parse_args()
+def conduct(campaign: Campaign, given: argparse.Namespace, **options: Any) -> int:
+    """Run a campaign as asked on the command line; returns the exit status."""
     meter = Meter(campaign.name, campaign.unit)
-    result = campaign.run(given.seed, given.size, meter)
+    result = campaign.run(given.seed, given.size, meter, **options)
     meter.end()
     print(result)
     return 0 if result.passed else 1
+
+
+def main(campaign: Campaign) -> int:
+    """Run a campaign that has no options of its own; returns the exit status."""
+    return conduct(campaign, arguments(campaign).parse_args())
+
+
+def show(found: Sequence[Problem | Fault]) -> int:
+    """Print what a repetition found; returns the exit status."""
+    for each in found:
+        print(f"{each.kind}: {each.detail}")
+    return 1 if found else 0
+
+
+def by_kind(problems: list[Problem], *kinds: str) -> dict[str, int]:
+    """How many there are of each kind, also of those of which there are none."""
+    found = Counter(problem.kind for problem in problems)
+    return {kind: found[kind] for kind in kinds}
 
 
 def spread(function: Callable[[T], U], tasks: Iterable[T], *, jobs: int | None) -> Iterator[U]:

@@ -16,7 +16,6 @@ other turns each time.
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from math import ceil
 from random import Random
 from tempfile import TemporaryDirectory
@@ -28,12 +27,14 @@ from msgspec.structs import replace
 from campaigns.broken import CONTROLS, controls_of
 from campaigns.common import (
     Campaign,
-    Meter,
     Problem,
     Result,
     Stopwatch,
     arguments,
+    by_kind,
+    conduct,
     scratch_folder,
+    show,
     spread,
 )
 from campaigns.failing import ABOVE, BELOW, SHORT, Failure, failure_of
@@ -180,7 +181,7 @@ def run(seed: int, size: int, progress: Progress, *, jobs: int | None = None) ->
             "clean_errors": total.errors,
             "applied_though_raised": total.applied,
             "slowest_ms": round(total.slowest * 1000),
-            **_by_kind(total.problems),
+            **by_kind(total.problems, "unclean", "lost", "torn", "damaged", "unusable", "copy"),
         },
         problems=total.problems,
         controls={str(task.control): kinds for task, kinds in zip(tasks, flagged, strict=True)},
@@ -221,12 +222,6 @@ def _add(total: Report, report: Report) -> None:
     total.problems += report.problems
 
 
-def _by_kind(problems: list[Problem]) -> dict[str, int]:
-    found = Counter(problem.kind for problem in problems)
-    kinds = ("unclean", "lost", "torn", "damaged", "unusable", "copy")
-    return {kind: found[kind] for kind in kinds}
-
-
 def _command(task: Task, failure: Failure) -> str:
     control = f" --control {task.control!r}" if task.control else ""
     where = f"--repeat {task.number}/{failure}"
@@ -252,14 +247,8 @@ def main() -> int:
     given = parser.parse_args()
     if given.repeat:
         problems = again(given.seed, given.repeat, control=given.control)
-        for problem in problems:
-            print(f"{problem.kind}: {problem.detail}")
-        return 1 if problems else 0
-    meter = Meter(NAME, CAMPAIGN.unit)
-    result = run(given.seed, given.size, meter, jobs=given.jobs)
-    meter.end()
-    print(result)
-    return 0 if result.passed else 1
+        return show(problems)
+    return conduct(CAMPAIGN, given, jobs=given.jobs)
 
 
 if __name__ == "__main__":

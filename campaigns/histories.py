@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING, Any
 from campaigns.broken import controls_of
 from campaigns.common import (
     Campaign,
-    Meter,
     Problem,
     Result,
     Stopwatch,
     arguments,
+    conduct,
     scratch_folder,
+    show,
 )
 from campaigns.crew import Crew, CrewError
 from campaigns.freshness import freshness
@@ -197,14 +198,8 @@ def main() -> int:
     if given.repeat is not None:
         with Crew(given.processes) as crew:
             faults = again(crew, given.seed, given.repeat, given.control)
-        for fault in faults:
-            print(f"{fault.kind}: {fault.detail}")
-        return 1 if faults else 0
-    meter = Meter(NAME, CAMPAIGN.unit)
-    result = run(given.seed, given.size, meter, processes=given.processes)
-    meter.end()
-    print(result)
-    return 0 if result.passed else 1
+        return show(faults)
+    return conduct(CAMPAIGN, given, processes=given.processes)
 
 
 if __name__ == "__main__":

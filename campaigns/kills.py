@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from campaigns.broken import CONTROLS, controls_of
-from campaigns.common import Campaign, Meter, Problem, Result, Stopwatch, arguments, spread
+from campaigns.common import Campaign, Problem, Result, Stopwatch, arguments, conduct, show, spread
 from campaigns.lives import SETTINGS, Task, live
 
 if TYPE_CHECKING:
@@ -113,14 +113,8 @@ def main() -> int:
             keep=given.keep,
         )
         problems = live(task).problems
-        for problem in problems:
-            print(f"{problem.kind}: {problem.detail}")
-        return 1 if problems else 0
-    meter = Meter(NAME, CAMPAIGN.unit)
-    result = run(given.seed, given.size, meter, jobs=given.jobs, keep=given.keep)
-    meter.end()
-    print(result)
-    return 0 if result.passed else 1
+        return show(problems)
+    return conduct(CAMPAIGN, given, jobs=given.jobs, keep=given.keep)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,17 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from campaigns.broken import CONTROLS, controls_of
-from campaigns.common import Campaign, Meter, Problem, Result, Stopwatch, arguments, spread
+from campaigns.common import (
+    Campaign,
+    Problem,
+    Result,
+    Stopwatch,
+    arguments,
+    by_kind,
+    conduct,
+    show,
+    spread,
+)
 from campaigns.examination import Task, examine
 from campaigns.plans import ON_RECORDS, PLANS
 
@@ -83,7 +93,7 @@ def run(
         NAME,
         f"python -m campaigns.{NAME} --seed {seed} --states {size}",
         seed=seed,
-        counts=dict(counts) | _by_kind(problems),
+        counts=dict(counts) | by_kind(problems, "lost", "torn", "damaged", "unusable", "copy"),
         problems=problems,
         controls=controls,
     )
@@ -109,11 +119,6 @@ def _round(seed: int, first: int, missing: int, keep: str | None) -> list[Task]:
     return tasks[::-1]
 
 
-def _by_kind(problems: list[Problem]) -> dict[str, int]:
-    found = Counter(problem.kind for problem in problems)
-    return {kind: found[kind] for kind in ("lost", "torn", "damaged", "unusable", "copy")}
-
-
 CAMPAIGN = Campaign(
     name=NAME,
     promise="What was acknowledged survives a power failure, and nothing is there in part.",
@@ -134,14 +139,8 @@ def main() -> int:
     given = parser.parse_args()
     if given.repeat:
         problems = again(given.seed, given.repeat, control=given.control, keep=given.keep)
-        for problem in problems:
-            print(f"{problem.kind}: {problem.detail}")
-        return 1 if problems else 0
-    meter = Meter(NAME, CAMPAIGN.unit)
-    result = run(given.seed, given.size, meter, jobs=given.jobs, keep=given.keep)
-    meter.end()
-    print(result)
-    return 0 if result.passed else 1
+        return show(problems)
+    return conduct(CAMPAIGN, given, jobs=given.jobs, keep=given.keep)
 
 
 if __name__ == "__main__":
