@@ -25,6 +25,7 @@ _IN_PYTHON = (
         re.compile(r"(?<![\w.])(backup|check|compact|doctor|quarantine|restore)\(\)"),
         r"`omega-persistence \1`",
     ),
+    (re.compile(r"\b(delete_quarantined|memories\.purge_expired)\(\)"), r"\1() in Python"),
 )
 
 

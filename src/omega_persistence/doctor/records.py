@@ -37,14 +37,14 @@ def _waiting(session: Session, collections: Collections) -> Iterator[Note]:
         kind="quarantine",
         subject=f"{held} rows" if held else "",
         text="rows of the Rust crate's file that broke the rules are kept in quarantine",
-        hint="Look at quarantine(); mend and store them, or delete_quarantined() them.",
+        hint="Look at quarantine(); mend and store them, or drop them: delete_quarantined().",
     )
     expired = collections.memories.count_expired()
     yield Note(
         kind="expired",
         subject=f"{expired} memories" if expired else "",
         text="expired memories still take up room",
-        hint="Call memories.purge_expired() when nobody will renew them.",
+        hint="When nobody will renew them, call memories.purge_expired().",
     )
 
 
