@@ -17,6 +17,14 @@ from campaigns.broken.durability import (
     SyncedAtCheckpoints,
 )
 from campaigns.broken.isolation import DeferredBegin, LostUpdate, StaleCache, UnfairWait
+from campaigns.broken.unguarded import (
+    Blind,
+    Crashing,
+    DriverErrors,
+    Hanging,
+    Trusting,
+    Unchecked,
+)
 from campaigns.operations import Opener
 
 
@@ -40,6 +48,7 @@ class Control(Struct, frozen=True, kw_only=True):
 
 _POWER_LOSS = frozenset(("powerloss",))
 _POWER_LOSS_AND_KILLS = frozenset(("powerloss", "kills"))
+_FILES, _INPUT = frozenset(("hostile_files",)), frozenset(("hostile_input",))
 _FAULTS = frozenset(("faults",))
 _HISTORIES = frozenset(("histories",))
 
@@ -70,8 +79,8 @@ CONTROLS: dict[str, Control] = {
         Control(
             name="batch in pieces",
             flaw="Each record of a batch is a transaction of its own.",
-            campaigns=_POWER_LOSS_AND_KILLS,
-            kinds=frozenset(("torn",)),
+            campaigns=_POWER_LOSS_AND_KILLS | _INPUT,
+            kinds=frozenset(("torn", "half done")),
             opener=InPieces,
         ),
         Control(
@@ -122,6 +131,48 @@ CONTROLS: dict[str, Control] = {
             campaigns=_FAULTS,
             kinds=frozenset(("lost", "torn")),
             opener=SwallowsErrors,
+        ),
+        Control(
+            name="records unchecked",
+            flaw="Records are written as they are given.",
+            campaigns=_INPUT,
+            kinds=frozenset(("inexact", "escaped", "half done")),
+            opener=Unchecked,
+        ),
+        Control(
+            name="errors of the driver",
+            flaw="What the driver raises comes out of queries.",
+            campaigns=_FILES | _INPUT,
+            kinds=frozenset(("escaped",)),
+            opener=DriverErrors,
+        ),
+        Control(
+            name="blind check",
+            flaw="Every file is called whole.",
+            campaigns=_FILES,
+            kinds=frozenset(("misleading",)),
+            opener=Blind,
+        ),
+        Control(
+            name="trusting",
+            flaw="What a file brings is run.",
+            campaigns=_FILES,
+            kinds=frozenset(("hang", "misleading")),
+            opener=Trusting,
+        ),
+        Control(
+            name="crashing",
+            flaw="A call ends the process.",
+            campaigns=_FILES | _INPUT,
+            kinds=frozenset(("crash",)),
+            opener=Crashing,
+        ),
+        Control(
+            name="hanging",
+            flaw="A call never ends.",
+            campaigns=_FILES | _INPUT,
+            kinds=frozenset(("hang",)),
+            opener=Hanging,
         ),
     )
 }

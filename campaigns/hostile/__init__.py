@@ -1,0 +1,1 @@
+"""The parts of the campaigns with hostile files and hostile input."""
