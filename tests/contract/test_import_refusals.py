@@ -128,6 +128,10 @@ MALFORMED: dict[str, tuple[Any, str]] = {
         {"kind": "quarantine", "record": {**QUARANTINED, "table": ""}},
         "table must be text, not empty",
     ),
+    "a quarantined row with a NUL character in its reason": (
+        {"kind": "quarantine", "record": {**QUARANTINED, "reason": "a\0b"}},
+        "reason must be text, not empty, without NUL",
+    ),
     "a quarantined row with too little": (
         {"kind": "quarantine", "record": {"table": "memories", "raw": {}}},
         "missing required field `reason`",

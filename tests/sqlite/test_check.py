@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import apsw
 import pytest
 
-from omega_persistence import OmegaStore, TransactionError
+from omega_persistence import CorruptionError, OmegaStore, TransactionError
 from samples import architecture, edge, intelligence, memory, skill, vector
 from sqlite.support import Holder, damaged, execute
 
@@ -153,3 +154,32 @@ def test_a_check_lets_readers_go_on_and_changes_nothing(path: Path) -> None:
         with store.transaction(), pytest.raises(TransactionError):
             store.check()
     assert path.read_bytes() == before
+
+
+def test_a_text_with_a_nul_character_is_found(path: Path) -> None:
+    """The library stores none, so an export of it could not be imported."""
+    execute(path, "UPDATE skills SET description = 'a' || char(0) || 'b'")
+    assert kinds(path) == [("integrity", "skills")]
+
+
+@pytest.mark.parametrize("table", ["memories", "skills"])
+def test_what_is_not_text_where_text_must_be_is_damage_to_every_reader(
+    path: Path, table: str
+) -> None:
+    """As one wrong byte in a row's header makes it."""
+    connection = apsw.Connection(str(path))
+    connection.config(apsw.SQLITE_DBCONFIG_WRITABLE_SCHEMA, 1)
+    definition = "UPDATE sqlite_schema SET sql = ? WHERE name = ?"
+    strict = connection.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (table,)).get
+    connection.execute(definition, (str(strict).removesuffix(" STRICT"), table))
+    connection.execute("PRAGMA writable_schema = RESET")
+    if table == "skills":
+        connection.execute("UPDATE skills SET trigger_pattern = x'28'")
+    else:
+        connection.execute("UPDATE memories SET content = x'28', keywords = 'apple'")
+    connection.config(apsw.SQLITE_DBCONFIG_WRITABLE_SCHEMA, 1)
+    connection.execute(definition, (strict, table))
+    connection.close()
+    assert ("integrity", None) in kinds(path)
+    with OmegaStore(path) as store, pytest.raises(CorruptionError, match="not text"):
+        _ = store.skills.triggered_by("(") if table == "skills" else store.memories.search("apple")

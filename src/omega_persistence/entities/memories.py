@@ -254,6 +254,9 @@ class Memories(Collection[StoredMemory]):
         if len(memories) != len(hits):
             message = "a memory that the full-text index names cannot be found by its id"
             raise CorruptionError(message, hint="See check().")
+        contents: list[object] = [memory.content for memory in memories]
+        if any(type(content) is not str for content in contents):
+            raise CorruptionError("the content of a memory is not text", hint="See check().")
         folded = frozenset(map(_folded, words))
         return [
             SearchHit(memory, score, _snippet(memory.content, folded))

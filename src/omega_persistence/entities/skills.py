@@ -20,7 +20,7 @@ from omega_persistence.entities.record import (
     checked_time,
     now,
 )
-from omega_persistence.errors import InvalidDataError, NotFoundError
+from omega_persistence.errors import CorruptionError, InvalidDataError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -174,8 +174,12 @@ class Skills(Collection[StoredSkill]):
         for skill in self._select(_TOP, None):
             if len(found) == wanted:
                 break
-            search = trigger(skill.trigger_pattern)
-            if search(text) if search else fold(skill.trigger_pattern) in folded:
+            pattern: object = skill.trigger_pattern
+            if type(pattern) is not str:
+                message = f"the trigger pattern of {skill.id!r:.80} is not text"
+                raise CorruptionError(message, hint="See check().")
+            search = trigger(pattern)
+            if search(text) if search else fold(pattern) in folded:
                 found.append(skill)
         return found
 

@@ -190,6 +190,7 @@ class _Import:
         try:
             row = msgspec.convert(line.record, QuarantineRecord)
             check_text("table", row.table)
+            check_text("reason", row.reason)
             quarantine.check_raw(row.raw)
         except msgspec.ValidationError as error:
             raise self._lines.refusal(f"not a quarantined row: {error}") from error

@@ -132,15 +132,21 @@ def _partial_indexes(connection: apsw.Connection) -> list[Problem]:
 
 
 def _not_text(connection: apsw.Connection) -> list[Problem]:
-    """Text that is not UTF-8, which SQLite does not look at."""
+    """Text that is not UTF-8, or holds a NUL character, which SQLite does not look at."""
     problems: list[Problem] = []
     for table, columns in connection.execute(_TEXT_COLUMNS).fetchall():
         try:
-            for _ in connection.execute(f"SELECT {columns} FROM {table}"):
-                pass
+            rows = connection.execute(f"SELECT {columns} FROM {table}")
+            detail = "a text holds a NUL character" if any(map(_has_nul, rows)) else None
         except UnicodeDecodeError as error:
-            problems.append(Problem(kind="integrity", table=str(table), detail=str(error)))
+            detail = str(error)
+        if detail is not None:
+            problems.append(Problem(kind="integrity", table=str(table), detail=detail))
     return problems
+
+
+def _has_nul(row: tuple[object, ...]) -> bool:
+    return any(isinstance(value, str) and "\0" in value for value in row)
 
 
 def sizes(session: Session, address: str) -> FileSizes:
