@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from campaigns.broken import CONTROLS, controls_of
-from campaigns.common import Campaign, Meter, Problem, Result, Stopwatch, arguments
+from campaigns.common import Campaign, Problem, Result, Stopwatch, arguments, conduct, show
 from campaigns.hostile.bases import Image, build, lay_out
 from campaigns.hostile.exercise import Exercise, Finding
 from campaigns.hostile.mutations import BESIDE, MUTATIONS, UnfitError, seal_pages
@@ -185,14 +185,8 @@ def main() -> int:
         problems = again(given.seed, given.repeat, given.control)
         if given.keep:
             write(given.seed, given.repeat, given.keep)
-        for problem in problems:
-            print(f"{problem.kind}: {problem.detail}")
-        return 1 if problems else 0
-    meter = Meter(NAME, CAMPAIGN.unit)
-    result = run(given.seed, given.size, meter, jobs=given.jobs, keep=given.keep)
-    meter.end()
-    print(result)
-    return 0 if result.passed else 1
+        return show(problems)
+    return conduct(CAMPAIGN, given, jobs=given.jobs, keep=given.keep)
 
 
 if __name__ == "__main__":

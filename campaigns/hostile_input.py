@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from contextlib import chdir
 from functools import partial
 from math import ceil
 from random import Random
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from campaigns.broken import CONTROLS, controls_of
-from campaigns.common import Campaign, Meter, Problem, Result, Stopwatch, arguments
+from campaigns.common import Campaign, Problem, Result, Stopwatch, arguments, conduct, show
 from campaigns.hostile.exercise import Finding
 from campaigns.hostile.inputs import KINDS
 from campaigns.hostile.trial import Trial
@@ -57,7 +58,7 @@ def examine(seed: int, inputs: int, control: str | None, folder: str) -> Callabl
     def work(number: int) -> Report:
         random = Random(f"{NAME} {seed} {number}")
         size = min(A_ROUND, inputs - number * A_ROUND)
-        with TemporaryDirectory(dir=folder) as inner:
+        with TemporaryDirectory(dir=folder) as inner, chdir(inner):  # for relative paths
             trial = Trial(inner, opener)
             for _ in range(size):
                 random.choice(KINDS)(trial, random)
@@ -130,14 +131,8 @@ def main() -> int:
     given = parser.parse_args()
     if given.repeat is not None:
         problems = again(given.seed, given.repeat, given.control)
-        for problem in problems:
-            print(f"{problem.kind}: {problem.detail}")
-        return 1 if problems else 0
-    meter = Meter(NAME, CAMPAIGN.unit)
-    result = run(given.seed, given.size, meter, jobs=given.jobs)
-    meter.end()
-    print(result)
-    return 0 if result.passed else 1
+        return show(problems)
+    return conduct(CAMPAIGN, given, jobs=given.jobs)
 
 
 if __name__ == "__main__":
