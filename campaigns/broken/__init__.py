@@ -22,7 +22,6 @@ from campaigns.broken.unguarded import (
     Crashing,
     DriverErrors,
     Hanging,
-    Trusting,
     Unchecked,
 )
 from campaigns.operations import Opener
@@ -152,13 +151,6 @@ CONTROLS: dict[str, Control] = {
             campaigns=_FILES,
             kinds=frozenset(("misleading",)),
             opener=Blind,
-        ),
-        Control(
-            name="trusting",
-            flaw="What a file brings is run.",
-            campaigns=_FILES,
-            kinds=frozenset(("hang", "misleading")),
-            opener=Trusting,
         ),
         Control(
             name="crashing",

@@ -6,11 +6,9 @@ import os
 import signal
 from threading import Event
 from typing import TYPE_CHECKING, Any, LiteralString
-from unittest.mock import patch
 
 from campaigns.broken.altered import Altered
 from omega_persistence import OmegaStore, Problem, StorageError
-from omega_persistence.backends.sqlite import layout
 from omega_persistence.entities.base import Collection
 
 if TYPE_CHECKING:
@@ -54,15 +52,6 @@ class Blind(OmegaStore):
         return []
 
 
-class Trusting(OmegaStore):
-    """A store that runs what a file brings: its triggers, and the expressions in its tables."""
-
-    def __init__(self, path: Any, **options: Any) -> None:
-        """Open a file without looking for them."""
-        with patch.object(layout, "foreign", _nothing):
-            super().__init__(path, **options)
-
-
 class Crashing(OmegaStore):
     """A store that ends the process."""
 
@@ -79,7 +68,3 @@ class Hanging(OmegaStore):
         """Wait for ever."""
         Event().wait()
         return []
-
-
-def _nothing(*_: object) -> list[str]:
-    return []

@@ -67,10 +67,11 @@ class Exercise:
         self._error: StorageError | None = None
 
     def run(self) -> None:
-        """Use the file closed in one way, then open it, read, and use it in another way."""
+        """Use the file in one way that leaves it closed; or open it, read, and use it in one way."""
         path = lay_out(self._image, self._folder)
-        self._random.choice(_CLOSED)(self, path)
-        path = lay_out(self._image, self._folder)
+        if self._random.random() < 0.4:
+            self._random.choice(_CLOSED)(self, path)
+            return
         store = self._try("open", self._open, path)
         if store is not REFUSED:
             self.counts["opened"] += 1
