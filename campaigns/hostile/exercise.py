@@ -67,7 +67,7 @@ class Exercise:
         self._error: StorageError | None = None
 
     def run(self) -> None:
-        """Use the file in one way that leaves it closed; or open it, read, and use it in one way."""
+        """Use the file in one way without opening it; or open it, read, and use it in one way."""
         path = lay_out(self._image, self._folder)
         if self._random.random() < 0.4:
             self._random.choice(_CLOSED)(self, path)
