@@ -61,7 +61,7 @@ NUMBERS: tuple[Any, ...] = (
 OTHERS: tuple[Any, ...] = (
     *(None, b"", b"m01", b"\xff", bytearray(b"m01"), memoryview(b"m01"), Text("m01"), Path("m01")),
     *([], ["m01", 7], [None], (), {}, {"m01": 1}, {"id"}, range(3), object(), object, len, ...),
-    *(iter(()), np.zeros(3), dt.datetime.fromtimestamp(0, dt.UTC), [[]], {1: 2}, [float("nan")]),
+    *(iter(()), dt.datetime.fromtimestamp(0, dt.UTC), [[]], {1: 2}, [float("nan")]),
     CONTENT["memories"][0],
 )
 
