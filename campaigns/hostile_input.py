@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from contextlib import chdir
 from functools import partial
 from math import ceil
 from random import Random
@@ -58,7 +57,7 @@ def examine(seed: int, inputs: int, control: str | None, folder: str) -> Callabl
     def work(number: int) -> Report:
         random = Random(f"{NAME} {seed} {number}")
         size = min(A_ROUND, inputs - number * A_ROUND)
-        with TemporaryDirectory(dir=folder) as inner, chdir(inner):  # for relative paths
+        with TemporaryDirectory(dir=folder) as inner:
             trial = Trial(inner, opener)
             for _ in range(size):
                 random.choice(KINDS)(trial, random)
