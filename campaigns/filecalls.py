@@ -21,6 +21,7 @@ from unittest.mock import patch
 import apsw
 
 from campaigns.failing import BELOW, SHORT, Calls, Failure
+from omega_persistence.backends.sqlite import checksums
 
 if TYPE_CHECKING:
     from collections.abc import Buffer, Callable
@@ -189,6 +190,7 @@ class FileSystemCalls(Calls):
 class _FileSystem(apsw.VFS):
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
+        checksums.load()  # it keeps to the file system that is there first, which must be the real
         super().__init__(NAME, BASE, makedefault=True)
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:

@@ -31,6 +31,7 @@ from campaigns.disk import (
     Unlink,
     Write,
 )
+from omega_persistence.backends.sqlite import checksums
 
 if TYPE_CHECKING:
     from collections.abc import Buffer
@@ -66,6 +67,7 @@ class Recorder:
         # them anew in the middle of the recording.
         apsw.randomness(0)
         apsw.randomness(1)
+        checksums.load()  # it keeps to the file system that is there first, which must be the real
         vfs = _FileSystem(self, Random(self._seed))
         self._cleanup.callback(apsw.randomness, 0)
         self._cleanup.callback(vfs.unregister)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import apsw
 
+from omega_persistence.backends.sqlite import checksums
+
 if TYPE_CHECKING:
     from collections.abc import Buffer
 
@@ -57,6 +59,7 @@ class Disk(apsw.VFS):
 
     def __init__(self) -> None:
         self.fault: Fault | None = None
+        checksums.load()  # it keeps to the file system that is there first, which must be the real
         super().__init__("faulty", "unix", makedefault=True)
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:

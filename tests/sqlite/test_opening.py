@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import apsw
+import numpy as np
 import pytest
 
 from omega_persistence import (
@@ -264,6 +265,7 @@ def test_an_option_out_of_range_is_refused_before_anything_is_made(
 def test_an_old_sqlite_that_corrupts_is_refused_at_import() -> None:
     script = """
 import apsw
+import numpy as np
 apsw.sqlite_lib_version = lambda: "3.51.2"
 try:
     import omega_persistence
@@ -271,3 +273,17 @@ except Exception as error:
     print(type(error).__name__, error)
     """
     assert python(script).strip() == "UnsupportedError SQLite 3.51.2 can corrupt a file in WAL mode"
+
+
+@pytest.mark.parametrize("option", ["durability", "journal", "busy_timeout", "namespace"])
+@pytest.mark.parametrize("value", [np.zeros(3), ["full"], object(), b"wal", True])
+def test_an_option_of_another_type_is_refused(option: str, value: Any, tmp_path: Path) -> None:
+    with pytest.raises(InvalidDataError, match=option):
+        OmegaStore(tmp_path / "store.db", **{option: value})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_array_is_no_path() -> None:
+    path: Any = np.zeros(3)
+    with pytest.raises(InvalidDataError, match="the path of a file is needed"):
+        OmegaStore(path)

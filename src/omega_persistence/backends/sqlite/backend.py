@@ -63,7 +63,7 @@ class SQLiteBackend:
         ``adopt`` moves the rows of a file of the Rust crate. With ``rehearse`` the file stays as
         it is, and only ``migration`` is of use afterwards.
         """
-        if journal not in ("wal", "truncate"):
+        if type(journal) is not str or journal not in ("wal", "truncate"):
             raise InvalidDataError(f"journal is wal or truncate: {journal!r}", field="journal")
         self._connector = Connector(
             path,

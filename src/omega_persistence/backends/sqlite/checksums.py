@@ -35,7 +35,7 @@ def open_file(path: str, flags: int, *, wanted: bool = False) -> apsw.Connection
         if connection.reserve_bytes("main") != _RESERVED:  # no I/O: the header was read already
             return connection
         connection.close()
-    _load()
+    load()
     connection = apsw.Connection(path, flags=flags, vfs=_LAYER)
     if wanted:
         connection.reserve_bytes("main", _RESERVED)
@@ -120,11 +120,12 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _load() -> None:
+def load() -> None:
     """Make the layer known to SQLite, for the life of the process.
 
-    It lies on the VFS that is the default now, which stays the default: the connections of others
-    in this process do not go through it. They only get its function ``verify_checksum``.
+    It lies on the VFS that is the default now, which must stay registered. That remains the
+    default: the connections of others in this process do not go through the layer, they only get
+    its function ``verify_checksum``.
     """
     known = apsw.vfs_names()  # the default comes first
     if _LAYER in known:

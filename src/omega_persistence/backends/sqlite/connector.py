@@ -46,7 +46,7 @@ class Connector:
         busy_timeout: float,
         checksums: bool = False,
     ) -> None:
-        if durability not in tuple(SYNCHRONOUS):
+        if type(durability) is not str or durability not in SYNCHRONOUS:
             raise InvalidDataError(
                 f"durability is one of {', '.join(SYNCHRONOUS)}: {durability!r}", field="durability"
             )
@@ -55,7 +55,7 @@ class Connector:
                 f"busy_timeout is a number of seconds from 0: {busy_timeout!r}",
                 field="busy_timeout",
             )
-        self.in_memory = path == MEMORY
+        self.in_memory = isinstance(path, str) and path == MEMORY
         if self.in_memory and checksums:
             message = "a store in memory has no page checksums, since nothing is read from a disk"
             raise UnsupportedError(message, hint="Name a file, or leave checksums out.")
