@@ -226,6 +226,26 @@ def test_a_snapshot_whose_file_looked_damaged_is_lost_not_mixed_with_a_newer_one
         assert snapshot.memories.get("a01").content == "word1"
 
 
+def test_a_snapshot_whose_file_looks_damaged_and_cannot_be_opened_again_is_lost(
+    store: OmegaStore, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> apsw.Connection:
+        raise BackendError("it cannot be opened")
+
+    with store.snapshot() as snapshot:
+        assert snapshot.memories.count() == 20
+        forget_pages(store)
+        disk.fault = Fault("read", error=apsw.CorruptError)
+        with monkeypatch.context() as patch:
+            patch.setattr("omega_persistence.backends.sqlite.readers._open_to_read", refuse)
+            with pytest.raises(BackendError, match="cannot be opened"):
+                snapshot.memories.get("a01")
+        with pytest.raises(TransactionError, match="cannot be opened"):
+            snapshot.memories.get("a01")
+    with store.snapshot() as snapshot:
+        assert snapshot.memories.get("a01").content == "word1"
+
+
 def test_a_file_that_could_not_be_opened_for_writing_once_is_opened_again(tmp_path: Path) -> None:
     OmegaStore(tmp_path / "store.db").close()
     with SystemCalls(Failure("open", 0, "EIO", sticky=False), str(tmp_path)) as calls:

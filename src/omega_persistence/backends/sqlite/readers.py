@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from omega_persistence.backends.sqlite.connection import Patience
 from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, says_damage
 from omega_persistence.backends.sqlite.session import SQLiteSession
-from omega_persistence.errors import BackendError, BusyError
+from omega_persistence.errors import BackendError, BusyError, StorageError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -154,7 +154,13 @@ class _PooledReader(Reader):
         in_snapshot = self._in_transaction
         self._connector.close(self.connection)
         patience = Patience(self._connector.busy_timeout)
-        self.use(_open_to_read(self._connector, patience), patience)
+        try:
+            connection = _open_to_read(self._connector, patience)
+        except StorageError as again:
+            self.spoil(again)
+            self._lose_transaction(again)  # there is no connection to go on with
+            raise
+        self.use(connection, patience)
         self._connector.tell_of_reconnect("reader", ours)
         try:
             rows = self.connection.execute(sql, values).fetchall()
