@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from contextlib import chdir
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import asdict, astuple, replace
@@ -27,7 +28,7 @@ _CALLS = {
     name: arguments for name, arguments in {**READS, **LOOKS, **WRITES, **FLAT}.items() if arguments
 }
 _SEVERAL = {"records", "ids", "numbers"}
-_OPTIONAL = {"limit", "at"}
+_OPTIONAL = {"limit", "at", "timestamp"}
 _PLAIN = {str, int, float, bytes, type(None)}
 
 
@@ -63,6 +64,7 @@ def record(trial: Trial, random: Random) -> None:
         return
     got = trial.attempt(f"get after {what}", lambda: getattr(trial.store, table).get(made.id))
     if got is REFUSED and getattr(made, "expires_at", None) is not None:
+        trial.attempt("purge", trial.store.memories.purge_expired)
         return
     if got != made or not {type(value) for value in astuple(got)} <= _PLAIN or _has_flag(made):
         trial.find("inexact", what, f"it came back as {got!r:.300}")
@@ -214,6 +216,8 @@ def lines(trial: Trial, random: Random) -> None:
     done = trial.attempt("import", lambda: trial.store.import_jsonl(source, **options))
     if done is not REFUSED and options["dry_run"] and trial.state() != before:
         trial.find("half done", "import", "a dry run changed the store")
+    for namespace in set(trial.store.namespaces()) - {"default"}:  # else it doubles each time
+        trial.attempt("delete", partial(trial.store.delete_namespace, namespace))
 
 
 def _change(random: Random, lines: list[bytes]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 from omega_persistence.backends.scopes import Joined
 from omega_persistence.backends.sqlite import SQLiteBackend
 from omega_persistence.entities import Collections, namespaces
-from omega_persistence.entities.record import check_text
+from omega_persistence.entities.record import check_namespace
 from omega_persistence.flat import FlatMethods
 from omega_persistence.whole_file import WholeFile
 
@@ -37,7 +37,7 @@ class Snapshot(Collections):
 
     def in_namespace(self, namespace: str) -> Self:
         """The same snapshot or transaction, for the records of another namespace."""
-        return type(self)(self._scope, check_text("namespace", namespace))
+        return type(self)(self._scope, check_namespace(namespace))
 
 
 class Transaction(Snapshot):
@@ -98,7 +98,7 @@ class OmegaStore(FlatMethods, WholeFile):
             UnsupportedError: it lies on a network file system, or shall have page checksums and
                 was made without.
         """
-        namespace = check_text("namespace", namespace)
+        namespace = check_namespace(namespace)
         backend = SQLiteBackend(
             path,
             adopt=_adopt(namespace),
@@ -145,7 +145,7 @@ class OmegaStore(FlatMethods, WholeFile):
         """
         other = object.__new__(OmegaStore)
         other.migration = self.migration
-        other._bind(self._backend, check_text("namespace", namespace), owner=False)
+        other._bind(self._backend, check_namespace(namespace), owner=False)
         return other
 
     def namespaces(self) -> list[str]:
@@ -155,7 +155,7 @@ class OmegaStore(FlatMethods, WholeFile):
 
     def delete_namespace(self, namespace: str) -> int:
         """Delete every record of a namespace in one transaction; returns how many there were."""
-        check_text("namespace", namespace)
+        check_namespace(namespace)
         deleted = 0
         with self._backend.atomic(alone=True) as session:
             for collection in reversed(self.all()):

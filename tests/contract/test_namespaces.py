@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from msgspec.structs import replace
 
-from omega_persistence import ConflictError, NotFoundError, OmegaStore
+from omega_persistence import ConflictError, InvalidDataError, NotFoundError, OmegaStore
 from samples import memory, skill
 from strategies import ENTITIES, collection_of, names, put_parents, series
 
@@ -109,3 +109,13 @@ def test_deleting_a_namespace_that_does_not_exist_deletes_nothing(store: OmegaSt
     assert store.delete_namespace("nobody's") == 0
     assert store.delete_namespace("Default") == 0
     assert store.memories.count() == 1
+
+
+def test_a_namespace_has_at_most_a_thousand_characters(store: OmegaStore) -> None:
+    """It stands in every row and in every index: a long one would multiply the file."""
+    longest = "n" * 1000
+    store.in_namespace(longest).memories.put(memory("m"))
+    assert longest in store.namespaces()
+    for use in (store.in_namespace, store.delete_namespace):
+        with pytest.raises(InvalidDataError, match="longer than 1000 characters"):
+            use(longest + "n")

@@ -183,3 +183,18 @@ def test_what_is_not_text_where_text_must_be_is_damage_to_every_reader(
     assert ("integrity", None) in kinds(path)
     with OmegaStore(path) as store, pytest.raises(CorruptionError, match="not text"):
         _ = store.skills.triggered_by("(") if table == "skills" else store.memories.search("apple")
+    if table == "skills":
+        with OmegaStore(path) as store, pytest.raises(CorruptionError, match="not text"):
+            store.doctor()
+
+
+def test_a_header_that_names_no_encoding_is_found(tmp_path: Path) -> None:
+    """SQLite reads on, and fails when it compacts the file."""
+    path = tmp_path / "store.db"
+    with OmegaStore(path) as store:
+        store.memories.put(memory("m"))
+    content = bytearray(path.read_bytes())
+    content[56:60] = (0x80).to_bytes(4, "big")
+    path.write_bytes(content)
+    (problem,) = OmegaStore.verify_backup(path)
+    assert "no encoding" in problem.detail

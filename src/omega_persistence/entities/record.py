@@ -42,6 +42,9 @@ ABSENT: Any = None
 MAX_BYTES = 16 * 1024 * 1024
 """The longest text or blob that a field may hold."""
 
+MAX_NAMESPACE = 1000
+"""The longest namespace, in characters; it stands in every row and in every index."""
+
 Id = Annotated[str, Meta(min_length=1)]
 Name = Annotated[str, Meta(min_length=1)]
 Time = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1, description="Unix seconds")]
@@ -242,6 +245,15 @@ def _converted(record: R, kind: type[R], index: int | None) -> R:
     if plain != record:  # a whole number in a real field, beyond 2**53
         raise _refusal(record, index, *_altered_field(record, plain))
     return plain
+
+
+def check_namespace(value: object, what: str = "namespace") -> str:
+    """A namespace given by a caller: text as for an id, of at most `MAX_NAMESPACE` characters."""
+    name = check_text(what, value)
+    if len(name) > MAX_NAMESPACE:
+        message = f"{what} is longer than {MAX_NAMESPACE} characters: {name!r:.80}"
+        raise InvalidDataError(message, field=what)
+    return name
 
 
 def check_text(what: str, value: object) -> str:

@@ -65,7 +65,12 @@ def trigger(pattern: str) -> Callable[[str], object] | None:
 
     None when the pattern is longer than `MAX_PATTERN` or not a regular expression that RE2 accepts
     (it has no look-around and no back-references); such a pattern is plain words then.
+
+    Raises:
+        CorruptionError: it is not even text; only a damaged file has such a pattern.
     """
+    if type(pattern) is not str:
+        raise CorruptionError("a trigger pattern is not text", hint="See check().")
     return _compiled(pattern) if len(pattern) <= MAX_PATTERN else None
 
 
@@ -174,12 +179,8 @@ class Skills(Collection[StoredSkill]):
         for skill in self._select(_TOP, None):
             if len(found) == wanted:
                 break
-            pattern: object = skill.trigger_pattern
-            if type(pattern) is not str:
-                message = f"the trigger pattern of {skill.id!r:.80} is not text"
-                raise CorruptionError(message, hint="See check().")
-            search = trigger(pattern)
-            if search(text) if search else fold(pattern) in folded:
+            search = trigger(skill.trigger_pattern)
+            if search(text) if search else fold(skill.trigger_pattern) in folded:
                 found.append(skill)
         return found
 

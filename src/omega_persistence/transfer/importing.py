@@ -12,7 +12,7 @@ import msgspec
 from omega_persistence.backends import EVERYTHING, files
 from omega_persistence.backends.scopes import Joined
 from omega_persistence.entities import Collections, quarantine
-from omega_persistence.entities.record import check_text
+from omega_persistence.entities.record import check_namespace, check_text
 from omega_persistence.errors import InvalidDataError, NotFoundError
 from omega_persistence.transfer import ImportReport, OnConflict
 from omega_persistence.transfer.lines import (
@@ -56,7 +56,7 @@ def import_lines(
         message = f"on_conflict is one of {', '.join(get_args(OnConflict))}: {on_conflict!r:.80}"
         raise InvalidDataError(message, field="on_conflict")
     if into is not None:
-        check_text("into", into)
+        check_namespace(into, "into")
     with _opened(source, backend.address) as (stream, total):
         lines = LineReader(stream)
         schema = lines.header().schema  # before the lock: another kind of file shows here
@@ -176,7 +176,7 @@ class _Import:
         try:
             record = shape.record(line.record)
             if namespace != self._namespace:
-                self._namespace = check_text("namespace", namespace)
+                self._namespace = check_namespace(namespace)
         except InvalidDataError as error:
             if self._hint:
                 error.hint = self._hint

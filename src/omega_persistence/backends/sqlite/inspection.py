@@ -62,8 +62,17 @@ def check(connection: apsw.Connection, *, writable: bool, ours: bool = True) -> 
     return list(dict.fromkeys(problems))  # several looks may meet the same damage
 
 
+_ENCODING = 56  # where the header names the encoding of texts
+_ENCODINGS = range(4)  # none yet, in a file whose first page is in the log; UTF-8; two UTF-16
+
+
 def _structure(connection: apsw.Connection) -> list[Problem]:
     found = connection.execute("PRAGMA integrity_check").fetchall()
+    if connection.filename:
+        # SQLite takes other numbers too, but VACUUM does not.
+        _, encoding = connection.read("main", 0, _ENCODING, 4)
+        if int.from_bytes(encoding, "big") not in _ENCODINGS:
+            found.append(("the header names no encoding of texts",))
     return [Problem(kind="integrity", detail=str(text)) for (text,) in found if text != "ok"]
 
 
