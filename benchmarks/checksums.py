@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from corpus import SEED, memories
 from measure import Comparison, Cost, compare, cost
 from omega_persistence import OmegaStore
-from report import Report, clock, times
+from report import Report, times
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,6 @@ def run(workshop: Workshop) -> Report:
             times("read all", reading, size),
         ],
         [
-            clock("One put", putting, puts),
             "Both are the library. Reading all takes every page from the system's cache, since a",
             f"connection itself keeps {CACHED:,} KiB.",
         ],
