@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import apsw
 import pytest
 
-from omega_persistence import CorruptionError, OmegaStore
+from omega_persistence import BusyError, CorruptionError, OmegaStore
+from omega_persistence.backends.sqlite import checksums
 from samples import memory, vector
 from sqlite.page_checksums import PAGE, flip, flip_inside, wrong_pages
 from sqlite.support import execute, python
@@ -29,6 +30,21 @@ def path(tmp_path: Path) -> Path:
         store.vectors.put(vector("v", "m0", *range(3000)))
     assert wrong_pages(path) == []
     return path
+
+
+def test_a_file_that_another_process_is_just_making_is_busy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the lock between two looks at the empty file, which is too short to arrange."""
+
+    def look(_connection: apsw.Connection) -> bool:
+        raise apsw.BusyError("database is locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checksums, "protects", look)
+        with pytest.raises(BusyError, match="locked"):
+            OmegaStore(tmp_path / "store.db", checksums=True)
+    OmegaStore(tmp_path / "store.db", checksums=True).close()
 
 
 def test_every_page_of_a_store_created_while_memory_is_short_has_one(tmp_path: Path) -> None:
@@ -114,7 +130,7 @@ class File(apsw.VFSFile):
             content = content[:1000] + bytes([content[1000] ^ 4]) + content[1001:]
         return content
 wrong, disk = 0, Disk()
-from omega_persistence import CorruptionError, OmegaStore
+from omega_persistence import BusyError, CorruptionError, OmegaStore
 with OmegaStore(sys.argv[1]) as store:
     wrong = 1
     assert store.memories.get("letter").content == sys.argv[2]

@@ -90,9 +90,15 @@ def translate(error: Exception) -> StorageError:
 
 @contextmanager
 def about(path: str) -> Generator[None]:
-    """Say which file is damaged; SQLite does not, and a program may open several."""
+    """While a file is opened: raise our exceptions, and say which file is damaged.
+
+    SQLite does not say that, and a program may open several.
+    """
     try:
-        yield
+        try:
+            yield
+        except apsw.Error as error:
+            raise translate(error) from error
     except CorruptionError as error:
         if path in str(error):
             raise
