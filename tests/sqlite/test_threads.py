@@ -7,11 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from random import Random
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any
+from time import sleep
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from omega_persistence import BusyError, ClosedError, OmegaStore, TransactionError
+from omega_persistence import BackendError, BusyError, ClosedError, OmegaStore, TransactionError
+from omega_persistence.backends.sqlite import readers
 from omega_persistence.backends.sqlite.readers import MAX_READERS
 from samples import edge, memory, skill
 from sqlite.support import Holder
@@ -263,3 +265,31 @@ def test_threads_that_race_with_close_are_answered_or_refused(tmp_path: Path) ->
             store.close()
         assert all(answer.result() <= 200 for answer in answers)
         assert not (tmp_path / f"{attempt}.db-wal").exists()
+
+
+def test_a_reader_that_cannot_be_opened_makes_room_for_the_one_that_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening, over = Event(), Event()
+
+    def refuse(*_: object) -> None:
+        opening.set()
+        assert over.wait(60)
+        raise BackendError("it cannot be opened")
+
+    with OmegaStore(tmp_path / "store.db", busy_timeout=5) as store, ExitStack() as stack:
+        store.memories.put(memory("m"))
+        for _ in range(MAX_READERS - 1):
+            stack.enter_context(Holder(store, "snapshot"))
+        with ThreadPoolExecutor(2) as pool:
+            with monkeypatch.context() as patch:
+                patch.setattr(readers, "_open_to_read", refuse)
+                refused = pool.submit(store.memories.get, "m")
+                assert opening.wait(60)
+                waiting = pool.submit(store.memories.get, "m")
+                while not cast("Any", store._backend)._readers._waiting:
+                    sleep(0.001)
+            over.set()
+            assert waiting.result() == memory("m")
+            with pytest.raises(BackendError, match="cannot be opened"):
+                refused.result()

@@ -134,6 +134,7 @@ class Pool:
         except BaseException:
             with self._room:
                 self._count -= 1
+                self._room.notify()
             raise
 
 

@@ -149,7 +149,7 @@ def prepare(
     # Known only before a transaction gives an empty file its first page.
     checked = checksums.protects(session.connection)
     mark = checksums.APPLICATION_ID if checked else APPLICATION_ID
-    if checked:
+    if checked and kind is Kind.EMPTY:
         # The layer makes checksums once it has met the header, which is written by itself here:
         # short of memory, SQLite writes other pages of a transaction before the first one.
         session.begin("IMMEDIATE")
