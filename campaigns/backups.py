@@ -15,15 +15,14 @@ backup is made: to see a problem again, repeat its store until it shows.
 from __future__ import annotations
 
 import sys
-from collections import Counter
-from math import ceil
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from campaigns.broken import CONTROLS, controls_of
-from campaigns.common import Campaign, Problem, Result, Stopwatch, arguments, conduct, show, spread
+from campaigns.broken import CONTROLS, controls_of, flagged
+from campaigns.common import Campaign, Result, Stopwatch, arguments, conduct, kinds_of, show
 from campaigns.load import SETTINGS, Task, copy_under_load
+from campaigns.stores import try_stores
 
 if TYPE_CHECKING:
     from campaigns.common import Progress
@@ -39,40 +38,35 @@ def flag(task: Task) -> list[str]:
     for attempt in range(10):
         problems = copy_under_load(replace(task, number=attempt)).problems
         if problems:
-            return sorted({problem.kind for problem in problems})
+            return kinds_of(problems)
     return []
 
 
 def run(seed: int, size: int, progress: Progress, *, jobs: int | None = None) -> Result:
     """Make so many backups, and make sure that broken stores are flagged."""
     watch = Stopwatch()
-    counts: Counter[str] = Counter()
-    problems: list[Problem] = []
-    slowest = 0.0
-    while (missing := size - counts["backups"]) > 0 and not problems:
-        backups = min(BACKUPS, ceil(missing / len(SETTINGS)))
-        numbers = range(counts["stores"], counts["stores"] + ceil(missing / backups))
-        counts["stores"] += len(numbers)
-        tasks = [Task(seed=seed, number=number, backups=backups) for number in numbers]
-        for report in spread(copy_under_load, tasks, jobs=jobs):
-            counts += report.counts
-            slowest = max(slowest, report.slowest)
-            problems += report.problems
-            progress(min(counts["backups"], size), size)
-    tasks = [
-        Task(seed=seed, number=0, backups=BACKUPS, control=control.name)
-        for control in controls_of(NAME)
-    ]
-    flagged = spread(flag, tasks, jobs=jobs)
-    controls = {str(task.control): kinds for task, kinds in zip(tasks, flagged, strict=True)}
-    counts["slowest_backup_ms"] = round(slowest * 1000)
+
+    def task(number: int, backups: int) -> Task:
+        return Task(seed=seed, number=number, backups=backups)
+
+    found = try_stores(
+        copy_under_load,
+        task,
+        unit="backups",
+        size=size,
+        kinds=len(SETTINGS),
+        most=BACKUPS,
+        progress=progress,
+        jobs=jobs,
+    )
+    tasks = [replace(task(0, BACKUPS), control=control.name) for control in controls_of(NAME)]
     return watch.result(
         NAME,
         f"python -m campaigns.{NAME} --seed {seed} --backups {size}",
         seed=seed,
-        counts=dict(counts),
-        problems=problems,
-        controls=controls,
+        counts={**found.counts, "slowest_backup_ms": round(found.slowest * 1000)},
+        problems=found.problems,
+        controls=flagged(flag, tasks, jobs=jobs),
     )
 
 

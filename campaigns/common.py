@@ -218,6 +218,11 @@ def by_kind(problems: list[Problem], *kinds: str) -> dict[str, int]:
     return {kind: found[kind] for kind in kinds}
 
 
+def kinds_of(problems: list[Problem]) -> list[str]:
+    """The kinds of some problems, in the order of the alphabet."""
+    return sorted({problem.kind for problem in problems})
+
+
 def spread(function: Callable[[T], U], tasks: Iterable[T], *, jobs: int | None) -> Iterator[U]:
     """The function's results in the order of the tasks, worked out by several processes.
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from campaigns.broken import CONTROLS, controls_of
+from campaigns.broken import CONTROLS, controls_of, flagged
 from campaigns.common import (
     Campaign,
     Problem,
@@ -33,6 +33,7 @@ from campaigns.common import (
     arguments,
     by_kind,
     conduct,
+    kinds_of,
     scratch_folder,
     show,
     spread,
@@ -150,7 +151,7 @@ def flag(task: Task) -> list[str]:
         Random(f"{task.seed} {number}").shuffle(failures)
         report = attempt(replace(plain, failures=tuple(failures), until_problem=True))
         if report.problems:
-            return sorted({problem.kind for problem in report.problems})
+            return kinds_of(report.problems)
     return []
 
 
@@ -169,7 +170,6 @@ def run(seed: int, size: int, progress: Progress, *, jobs: int | None = None) ->
             progress(min(total.failures, size), size)
         runs += len(PLANS)
     tasks = [Task(seed=seed, number=0, control=control.name) for control in controls_of(NAME)]
-    flagged = spread(flag, tasks, jobs=jobs)
     return watch.result(
         NAME,
         f"python -m campaigns.{NAME} --seed {seed} --failures {size}",
@@ -184,7 +184,7 @@ def run(seed: int, size: int, progress: Progress, *, jobs: int | None = None) ->
             **by_kind(total.problems, "unclean", "lost", "torn", "damaged", "unusable", "copy"),
         },
         problems=total.problems,
-        controls={str(task.control): kinds for task, kinds in zip(tasks, flagged, strict=True)},
+        controls=flagged(flag, tasks, jobs=jobs),
     )
 
 

@@ -19,7 +19,17 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from campaigns.broken import CONTROLS, controls_of
-from campaigns.common import Campaign, Problem, Result, Stopwatch, arguments, conduct, show
+from campaigns.common import (
+    Campaign,
+    Problem,
+    Result,
+    Stopwatch,
+    arguments,
+    by_kind,
+    conduct,
+    kinds_of,
+    show,
+)
 from campaigns.hostile.bases import Image, build, lay_out
 from campaigns.hostile.exercise import Exercise, Finding
 from campaigns.hostile.mutations import BESIDE, MUTATIONS, UnfitError, seal_pages
@@ -119,7 +129,7 @@ def run(
         NAME,
         f"python -m campaigns.{NAME} --seed {seed} --files {size}",
         seed=seed,
-        counts=dict(counts) | _by_kind(problems),
+        counts=dict(counts) | by_kind(problems, "crash", "hang", "escaped", "misleading"),
         problems=problems,
         controls={control.name: flag(control.name, seed) for control in controls_of(NAME)},
     )
@@ -130,7 +140,7 @@ def flag(control: str, seed: int) -> list[str]:
     make = partial(examine, seed, control)
     for outcome in watched(make, range(WITHIN), limit=1.0, jobs=1):
         if found := _problems(seed, outcome):
-            return sorted({problem.kind for problem in found})
+            return kinds_of(found)
     return []
 
 
@@ -156,11 +166,6 @@ def _problems(seed: int, outcome: Report | Death) -> list[Problem]:
         Problem(kind=each.kind, detail=f"{outcome.base}: {each.detail}", repeat=repeat)
         for each in outcome.findings
     ]
-
-
-def _by_kind(problems: list[Problem]) -> dict[str, int]:
-    found = Counter(problem.kind for problem in problems)
-    return {kind: found[kind] for kind in ("crash", "hang", "escaped", "misleading")}
 
 
 CAMPAIGN = Campaign(

@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from campaigns.broken import CONTROLS, controls_of
-from campaigns.common import Campaign, Problem, Result, Stopwatch, arguments, conduct, show
+from campaigns.common import (
+    Campaign,
+    Problem,
+    Result,
+    Stopwatch,
+    arguments,
+    conduct,
+    kinds_of,
+    show,
+)
 from campaigns.hostile.exercise import Finding
 from campaigns.hostile.inputs import KINDS
 from campaigns.hostile.trial import Trial
@@ -94,7 +103,7 @@ def flag(control: str, seed: int) -> list[str]:
     make = partial(examine, seed, WITHIN * A_ROUND, control)
     for outcome in watched(make, range(WITHIN), limit=3.0, jobs=1):
         if found := _problems(seed, outcome):
-            return sorted({problem.kind for problem in found})
+            return kinds_of(found)
     return []
 
 

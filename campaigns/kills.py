@@ -16,15 +16,14 @@ is killed: to see a problem again, repeat its store until it shows, or keep it w
 from __future__ import annotations
 
 import sys
-from collections import Counter
-from math import ceil
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from campaigns.broken import CONTROLS, controls_of
-from campaigns.common import Campaign, Problem, Result, Stopwatch, arguments, conduct, show, spread
+from campaigns.broken import CONTROLS, controls_of, flagged
+from campaigns.common import Campaign, Result, Stopwatch, arguments, conduct, kinds_of, show
 from campaigns.lives import SETTINGS, Task, live
+from campaigns.stores import try_stores
 
 if TYPE_CHECKING:
     from campaigns.common import Progress
@@ -40,7 +39,7 @@ def flag(task: Task) -> list[str]:
     for attempt in range(50):
         problems = live(replace(task, number=attempt * len(SETTINGS))).problems
         if problems:
-            return sorted({problem.kind for problem in problems})
+            return kinds_of(problems)
     return []
 
 
@@ -54,33 +53,28 @@ def run(
 ) -> Result:
     """Kill so many writers, and make sure that broken stores are flagged."""
     watch = Stopwatch()
-    counts: Counter[str] = Counter()
-    problems: list[Problem] = []
-    slowest = 0.0
-    while (missing := size - counts["kills"]) > 0 and not problems:
-        lives = min(LIVES, ceil(missing / len(SETTINGS)))
-        numbers = range(counts["stores"], counts["stores"] + ceil(missing / lives))
-        counts["stores"] += len(numbers)
-        tasks = [Task(seed=seed, number=number, lives=lives, keep=keep) for number in numbers]
-        for report in spread(live, tasks, jobs=jobs):
-            counts += report.counts
-            slowest = max(slowest, report.slowest)
-            problems += report.problems
-            progress(min(counts["kills"], size), size)
-    tasks = [
-        Task(seed=seed, number=0, lives=LIVES, control=control.name)
-        for control in controls_of(NAME)
-    ]
-    flagged = spread(flag, tasks, jobs=jobs)
-    controls = {str(task.control): kinds for task, kinds in zip(tasks, flagged, strict=True)}
-    counts["slowest_opening_ms"] = round(slowest * 1000)
+
+    def task(number: int, lives: int) -> Task:
+        return Task(seed=seed, number=number, lives=lives, keep=keep)
+
+    found = try_stores(
+        live,
+        task,
+        unit="kills",
+        size=size,
+        kinds=len(SETTINGS),
+        most=LIVES,
+        progress=progress,
+        jobs=jobs,
+    )
+    tasks = [replace(task(0, LIVES), control=control.name) for control in controls_of(NAME)]
     return watch.result(
         NAME,
         f"python -m campaigns.{NAME} --seed {seed} --kills {size}",
         seed=seed,
-        counts=dict(counts),
-        problems=problems,
-        controls=controls,
+        counts={**found.counts, "slowest_opening_ms": round(found.slowest * 1000)},
+        problems=found.problems,
+        controls=flagged(flag, tasks, jobs=jobs),
     )
 
 

@@ -30,6 +30,7 @@ from campaigns.plans import (
     workloads_of,
 )
 from campaigns.recording import read_folder, write_folder
+from campaigns.stores import Report
 from campaigns.workload import run_all
 from omega_persistence import OmegaStore
 
@@ -108,14 +109,6 @@ class Task(Struct, frozen=True, kw_only=True):
     lives: int
     control: str | None = None
     keep: str | None = None
-
-
-class Report(Struct, frozen=True, kw_only=True):
-    """What the lives of one store showed; ``slowest`` is the slowest opening after a kill."""
-
-    counts: Counter[str]
-    slowest: float
-    problems: list[Problem]
 
 
 def live(task: Task) -> Report:

@@ -18,6 +18,7 @@ from campaigns.common import Problem
 from campaigns.model import Fault, History, judge, read
 from campaigns.moments import Moments, judge_moment
 from campaigns.plans import STORE, checkpoints
+from campaigns.stores import Report
 from campaigns.verdict import verify
 from campaigns.workload import Workload
 from omega_persistence import OmegaStore, StoredMemory
@@ -83,14 +84,6 @@ class Task(Struct, frozen=True, kw_only=True):
     number: int
     backups: int
     control: str | None = None
-
-
-class Report(Struct, frozen=True, kw_only=True):
-    """What the copies of one store showed; ``slowest`` is the slowest backup."""
-
-    counts: Counter[str]
-    slowest: float
-    problems: list[Problem]
 
 
 def copy_under_load(task: Task) -> Report:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from campaigns.broken import CONTROLS, controls_of
+from campaigns.broken import CONTROLS, controls_of, flagged
 from campaigns.common import (
     Campaign,
     Problem,
@@ -29,6 +29,7 @@ from campaigns.common import (
     arguments,
     by_kind,
     conduct,
+    kinds_of,
     show,
     spread,
 )
@@ -50,7 +51,7 @@ def flag(task: Task) -> list[str]:
         number = attempt * len(PLANS) + PLANS.index(ON_RECORDS)
         problems = examine(replace(task, number=number)).problems
         if problems:
-            return sorted({problem.kind for problem in problems})
+            return kinds_of(problems)
     return []
 
 
@@ -86,8 +87,6 @@ def run(
     tasks = [
         Task(seed=seed, number=0, states=150, control=control.name) for control in controls_of(NAME)
     ]
-    flagged = spread(flag, tasks, jobs=jobs)
-    controls = {str(task.control): kinds for task, kinds in zip(tasks, flagged, strict=True)}
     counts.update(states=len(states), second_cuts=len(second_states))
     return watch.result(
         NAME,
@@ -95,7 +94,7 @@ def run(
         seed=seed,
         counts=dict(counts) | by_kind(problems, "lost", "torn", "damaged", "unusable", "copy"),
         problems=problems,
-        controls=controls,
+        controls=flagged(flag, tasks, jobs=jobs),
     )
 
 

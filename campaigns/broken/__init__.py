@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
 from msgspec import Struct
 
 from campaigns.broken.durability import (
@@ -24,7 +26,11 @@ from campaigns.broken.unguarded import (
     Hanging,
     Unchecked,
 )
+from campaigns.common import spread
 from campaigns.operations import Opener
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Control(Struct, frozen=True, kw_only=True):
@@ -173,3 +179,23 @@ CONTROLS: dict[str, Control] = {
 def controls_of(campaign: str) -> list[Control]:
     """The broken stores that a campaign must flag."""
     return [control for control in CONTROLS.values() if campaign in control.campaigns]
+
+
+class Task(Protocol):
+    """What a campaign hands to a process."""
+
+    @property
+    def control(self) -> str | None:
+        """The broken store to use instead of a real one."""
+        ...
+
+
+T = TypeVar("T", bound=Task)
+
+
+def flagged(
+    flag: Callable[[T], list[str]], tasks: list[T], *, jobs: int | None
+) -> dict[str, list[str]]:
+    """Broken store -> as what each of these tasks flags it."""
+    found = spread(flag, tasks, jobs=jobs)
+    return {str(task.control): kinds for task, kinds in zip(tasks, found, strict=True)}

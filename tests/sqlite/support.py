@@ -27,6 +27,11 @@ def execute(path: PathLike[str], sql: str, *values: Any) -> list[tuple[Any, ...]
         connection.close()
 
 
+def names(folder: Path) -> list[str]:
+    """What lies in a folder."""
+    return sorted(each.name for each in folder.iterdir())
+
+
 def damaged(path: Path) -> Path:
     """Noise on three pages in the middle of a file at rest, which opens nevertheless."""
     content = bytearray(path.read_bytes())

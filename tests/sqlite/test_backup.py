@@ -18,10 +18,10 @@ from omega_persistence import (
     TransactionError,
 )
 from samples import memory
-from sqlite.support import Holder, damaged, finish, line, start
+from sqlite.support import Holder, damaged, finish, line, names, start
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 WRITE_ON = """
 import sys
@@ -38,18 +38,8 @@ with OmegaStore(sys.argv[1]) as store:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[OmegaStore]:
-    """A store of a few hundred pages in a folder of its own."""
-    (tmp_path / "own").mkdir()
-    with OmegaStore(tmp_path / "own" / "store.db") as store:
-        store.memories.put_many(memory(f"m{n:03}", content=f"word{n} " * 100) for n in range(400))
-        yield store
-        assert store.memories.count() >= 400
-        assert store.check() == []
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(each.name for each in folder.iterdir())
+def store(store_of_pages: OmegaStore) -> OmegaStore:
+    return store_of_pages
 
 
 def assert_prefix(path: Path, at_least: int) -> None:

@@ -23,25 +23,15 @@ from omega_persistence import (
 )
 from samples import memory
 from sqlite.faulty_disk import Disk, Fault
-from sqlite.support import damaged
+from sqlite.support import damaged, names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[OmegaStore]:
-    """A store of a few hundred pages in a folder of its own."""
-    (tmp_path / "own").mkdir()
-    with OmegaStore(tmp_path / "own" / "store.db") as store:
-        store.memories.put_many(memory(f"m{n:03}", content=f"word{n} " * 100) for n in range(400))
-        yield store
-        assert store.memories.count() >= 400
-        assert store.check() == []
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(each.name for each in folder.iterdir())
+def store(store_of_pages: OmegaStore) -> OmegaStore:
+    return store_of_pages
 
 
 # Targets

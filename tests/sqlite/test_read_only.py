@@ -60,15 +60,6 @@ WRITES: dict[str, Callable[[OmegaStore], object]] = {
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """A store at rest with one memory."""
-    path = tmp_path / "store.db"
-    with OmegaStore(path) as store:
-        store.memories.put(memory("m"))
-    return path
-
-
-@pytest.fixture
 def locked() -> Iterator[Path]:
     """The same, in a folder and a file that can be read by all and written by none."""
     with tempfile.TemporaryDirectory() as name:

@@ -22,7 +22,7 @@ from omega_persistence import (
 from omega_persistence.backends.sqlite.backup import restore
 from samples import memory, skill
 from sqlite.faulty_disk import Disk, Fault
-from sqlite.support import damaged, finish, line, start
+from sqlite.support import damaged, finish, line, names, start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,10 +63,6 @@ def target(tmp_path: Path) -> Path:
         store.memories.put_many(memory(f"t{n:03}", content="other words " * 50) for n in range(200))
         store.skills.put(skill("s", success_count=50, last_used=900))
     return tmp_path / "target.db"
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(each.name for each in folder.iterdir())
 
 
 def assert_restored(path: Path) -> None:

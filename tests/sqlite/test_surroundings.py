@@ -59,15 +59,6 @@ with OmegaStore(sys.argv[1], read_only=True) as store:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """A store at rest with one memory."""
-    path = tmp_path / "store.db"
-    with OmegaStore(path) as store:
-        store.memories.put(memory("m"))
-    return path
-
-
-@pytest.fixture
 def shared_folder() -> Iterator[Path]:
     """A folder that every user may look into."""
     with tempfile.TemporaryDirectory() as name:
