@@ -14,7 +14,7 @@ import raw
 from corpus import SEED, memories
 from measure import Comparison, Cost, compare, cost
 from omega_persistence import OmegaStore
-from omega_persistence.backends.sqlite.turns import Ticket, Turns
+from omega_persistence.backends.sqlite.turns import Offer, Ticket, Turns
 from report import MISSED, Line, Report, clock, times
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ class _Ungrouped(Turns):
         super().__init__()
         self._lock = Lock()
 
-    def take(self, timeout: float, *, alone: bool) -> Ticket:
+    def take(self, timeout: float, *, alone: bool, offer: Offer | None = None) -> Ticket:  # noqa: ARG002
         self._lock.acquire(timeout=timeout)
         return Ticket(alone=alone)
 

@@ -56,8 +56,13 @@ class StaleCache(Altered):
             """The same."""
             return [self.get(id) for id in ids]
 
-        def write(self, session: Session, records: Sequence[Any]) -> None:
+        def put(self, record: Any) -> None:
             """What this process itself writes is read again."""
+            super().put(record)
+            self.kept.pop(record.id, None)
+
+        def write(self, session: Session, records: Sequence[Any]) -> None:
+            """The same."""
             super().write(session, records)
             for record in records:
                 self.kept.pop(record.id, None)

@@ -8,7 +8,7 @@ import pytest
 
 from omega_persistence import BusyError, OmegaStore
 from omega_persistence.backends.sqlite import backend, connection, writer
-from omega_persistence.backends.sqlite.turns import Ticket, Turns
+from omega_persistence.backends.sqlite.turns import Offer, Ticket, Turns
 from samples import memory, skill
 from sqlite.support import Holder, execute, finish, go_on, line, start
 
@@ -123,9 +123,9 @@ def test_waiting_for_threads_and_then_for_processes_takes_one_timeout(
         nonlocal now
         now += seconds
 
-    def take(turns: Turns, timeout: float, *, alone: bool) -> Ticket:
+    def take(turns: Turns, timeout: float, *, alone: bool, offer: Offer | None = None) -> Ticket:
         wait(0.75 * timeout)
-        return without_waiting(turns, timeout, alone=alone)
+        return without_waiting(turns, timeout, alone=alone, offer=offer)
 
     without_waiting = Turns.take
     with (

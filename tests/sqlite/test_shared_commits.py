@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from time import sleep
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from omega_persistence import BackendError, ConflictError, OmegaStore
-from samples import edge, memory, skill
+from omega_persistence import BackendError, BusyError, ConflictError, OmegaStore
+from omega_persistence.backends.sqlite.session import SQLiteSession
+from omega_persistence.backends.sqlite.turns import Offer, Turns
+from samples import architecture, edge, intelligence, memory, skill
 from sqlite.faulty_disk import LOG, Disk, Fault
 from sqlite.support import Holder
 
@@ -37,6 +40,22 @@ def store(disk: Disk, tmp_path: Path) -> Generator[OmegaStore]:
 
 
 @contextmanager
+def executed(store: OmegaStore) -> Generator[list[str]]:
+    """The statements that the writer executes meanwhile, those of triggers left out."""
+    session = cast("SQLiteBackend", store._backend)._writer._session
+    assert session is not None
+    statements: list[str] = []
+
+    def keep(_cursor: object, sql: str, _bindings: object) -> bool:
+        statements.append(sql)
+        return True
+
+    session.connection.exec_trace = keep
+    yield statements
+    session.connection.exec_trace = None
+
+
+@contextmanager
 def waiting(store: OmegaStore, writes: list[Write]) -> Generator[list[Future[Any]]]:
     """The writes wait for their turn, in this order; they take place when the block ends."""
     queue = cast("SQLiteBackend", store._backend)._writer._turns._queue
@@ -48,6 +67,11 @@ def waiting(store: OmegaStore, writes: list[Write]) -> Generator[list[Future[Any
                 while len(queue) < len(results):
                     sleep(0.001)
             yield results
+
+
+def puts(store: OmegaStore) -> list[Write]:
+    """Each puts another memory."""
+    return [partial(store.memories.put, memory(f"m{number}")) for number in range(THREADS)]
 
 
 def test_writers_that_wait_share_one_sync(store: OmegaStore, disk: Disk) -> None:
@@ -107,6 +131,106 @@ def test_a_write_that_is_refused_is_undone_without_those_it_shares_with(store: O
     assert store.memories.get("m").access_count == 4
     assert [each.id for each in store.skills] == ["c", "d"]
     assert store.causal_edges.count() == 0
+
+
+def test_rows_that_wait_are_inserted_by_one_statement(store: OmegaStore, disk: Disk) -> None:
+    disk.fault = fault = Fault("sync", LOG, times=0)
+    with executed(store) as statements, waiting(store, puts(store)):
+        pass
+    assert fault.seen == 1
+    assert store.memories.count() == THREADS + 1
+    inserted = [sql for sql in statements if "INTO memories " in sql]
+    assert len(inserted) == 2  # the first has the turn and inserts its own, then that of all others
+
+
+def test_a_row_that_is_refused_is_left_out_of_those_it_was_offered_with(store: OmegaStore) -> None:
+    taken = skill("s", name="taken")
+    store.skills.put(taken)
+    names = ["a", "b", "taken", "c", "taken", "b"]
+    writes: list[Write] = [
+        partial(store.skills.put, skill(f"s{number}", name=name))
+        for number, name in enumerate(names)
+    ]
+    with waiting(store, writes) as results:
+        pass
+    refused = [result.exception() for result in results]
+    assert [type(error) for error in refused] == [
+        *(type(None), type(None), ConflictError, type(None), ConflictError, ConflictError)
+    ]
+    assert "'s'" in str(refused[2])
+    assert "'s1'" in str(refused[5])
+    assert {each.name for each in store.skills} == {"taken", "a", "b", "c"}
+
+
+def test_a_refused_row_is_not_made_up_for_by_a_later_one_with_its_id(store: OmegaStore) -> None:
+    """In one statement the second would hide that the first names no architecture."""
+    store.architectures.put(architecture("a"))
+    parents = ["a", "none", "a"]
+    writes: list[Write] = [
+        partial(store.intelligences.put, intelligence("i", parent)) for parent in parents
+    ]
+    with waiting(store, writes) as results:
+        pass
+    refused = [isinstance(result.exception(), ConflictError) for result in results]
+    assert refused == [False, True, False]
+
+
+def test_a_commit_that_fails_raises_for_those_whose_rows_another_inserted(
+    store: OmegaStore, disk: Disk
+) -> None:
+    with waiting(store, puts(store)) as results:
+        disk.fault = Fault("sync", LOG)
+    assert all(isinstance(result.exception(), BackendError) for result in results)
+    assert [each.id for each in store.memories] == ["m"]
+    with waiting(store, puts(store)):
+        pass
+    assert store.memories.count() == THREADS + 1
+
+
+def test_an_interruption_while_rows_of_others_are_inserted_loses_none_of_them(
+    store: OmegaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is raised in the thread that was interrupted, when the others have their answers."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SQLiteSession, "run_together", interrupted)
+        with waiting(store, puts(store)) as results:
+            pass
+    # Each had the turn once, and could not insert what the others offered.
+    kinds = {type(result.exception()) for result in results}
+    assert kinds <= {KeyboardInterrupt, type(None)}
+    assert KeyboardInterrupt in kinds
+    assert store.memories.count() == THREADS + 1
+
+
+def test_who_would_wait_no_longer_is_told_of_a_commit_that_has_begun() -> None:
+    turns = Turns()
+    turns.take(0, alone=False)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(turns.take, 0.05, alone=False, offer=Offer("INSERT", ("n", "id")))
+        while not turns.wanted():
+            sleep(0.001)
+        offering = turns.offers()
+        sleep(0.1)
+        assert not waiting.done()
+        turns.accept(offering)
+        turns.settle(None)
+        assert waiting.result().accepted
+
+
+def test_who_waits_no_longer_has_not_written(store: OmegaStore, tmp_path: Path) -> None:
+    with OmegaStore(tmp_path / "store.db", busy_timeout=0.05) as impatient:
+        queue = cast("SQLiteBackend", impatient._backend)._writer._turns._queue
+        with ThreadPoolExecutor(2) as pool, Holder(impatient, "transaction"):
+            results = [
+                pool.submit(impatient.memories.put, memory(f"late {number}")) for number in range(2)
+            ]
+            assert all(isinstance(result.exception(), BusyError) for result in results)
+            assert not queue
+        assert impatient.memories.count() == 1
 
 
 def test_transactions_keep_to_themselves(store: OmegaStore, disk: Disk) -> None:

@@ -106,6 +106,14 @@ class Scope(Protocol):
         """For one writing statement and nothing else; durable when it exits cleanly."""
         ...
 
+    def insert(self, sql: LiteralString, row: Row, /) -> AbstractContextManager[Session | None]:
+        """The same for ``run_many`` of this statement with this row.
+
+        None says that there is nothing left to do: another thread has inserted the row together
+        with its own, and it is durable.
+        """
+        ...
+
     def atomic(self, *, alone: bool = False) -> AbstractContextManager[Session]:
         """For several writing statements: all of them or none; durable when it exits cleanly.
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import TracebackType
 
-    from omega_persistence.backends import Session
+    from omega_persistence.backends import Row, Session
 
 
 class Joined:
@@ -47,6 +47,10 @@ class Joined:
             message = "a snapshot only reads"
             raise TransactionError(message, hint="Write through a transaction or the store.")
         return self
+
+    def insert(self, _sql: LiteralString, _row: Row, /) -> AbstractContextManager[Session]:
+        """The open session, for this row."""
+        return self.write()
 
     def atomic(self, *, alone: bool = False) -> AbstractContextManager[Session]:  # noqa: ARG002
         """A savepoint around several statements; the transaction is the caller's alone anyway."""

@@ -20,9 +20,8 @@ from omega_persistence.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from contextlib import AbstractContextManager
 
-    from omega_persistence.backends import Scope, Session, Value
+    from omega_persistence.backends import Row, Scope, Session, Value
     from omega_persistence.backends.table import Table
     from omega_persistence.entities.record import Record
 
@@ -67,12 +66,11 @@ class Collection(Generic[R]):
                 child would move to another memory.
         """
         plain = checked(record, self.table.entity)
-        with self._to_put() as session:
-            try:
-                self.write(session, [plain])
-            except StorageError as error:
-                error.index = None  # there is no batch
-                raise
+        try:
+            self._put(plain)
+        except StorageError as error:
+            error.index = None  # there is no batch
+            raise
 
     def put_many(self, records: Iterable[R]) -> int:
         """Put all of them in one transaction, or none; returns how many.
@@ -184,18 +182,26 @@ class Collection(Generic[R]):
         The part of `put` and `put_many` under the lock.
         """
         self._admit(session, records)
-        table, namespace = self.table, self._namespace
+        self._insert(session, records, [self._row(record) for record in records])
+
+    def _put(self, record: R) -> None:
+        """Write one checked record: a single statement, since `_admit` has nothing to ask."""
+        row = self._row(record)
+        with self._scope.insert(self.table.upsert, row) as session:
+            if session is not None:
+                self._insert(session, [record], [row])
+
+    def _row(self, record: R) -> Row:
+        return self.table.row(self._namespace, record)
+
+    def _insert(self, session: Session, records: Sequence[R], rows: Sequence[Row]) -> None:
         try:
-            session.run_many(table.upsert, [table.row(namespace, record) for record in records])
+            session.run_many(self.table.upsert, rows)
         except (ConflictError, InvalidDataError) as error:
             index = error.index or 0
-            reason = explain(session, table, namespace, records[index], error)
+            reason = explain(session, self.table, self._namespace, records[index], error)
             reason.index = index
             raise reason from error
-
-    def _to_put(self) -> AbstractContextManager[Session]:
-        """What `put` needs: `write` is a single statement, unless `_admit` asks something."""
-        return self._scope.write()
 
     def _admit(self, session: Session, records: Sequence[R]) -> None:
         """Refuse what no constraint of the schema can: overridden where there is such a rule."""
@@ -219,8 +225,9 @@ class Collection(Generic[R]):
 class Children(Collection[R]):
     """Records that belong to memories: an expired memory takes no new ones."""
 
-    def _to_put(self) -> AbstractContextManager[Session]:
-        return self._scope.atomic()
+    def _put(self, record: R) -> None:
+        with self._scope.atomic() as session:
+            self.write(session, [record])
 
     def _admit(self, session: Session, records: Sequence[R]) -> None:
         fields = [f for f, parents in self.table.references.items() if parents == "memories"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import monotonic, time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, LiteralString
 
 from omega_persistence.backends import events, files
 from omega_persistence.backends.sqlite import checksums as layer
@@ -12,8 +12,9 @@ from omega_persistence.backends.sqlite.connection import set_journal
 from omega_persistence.backends.sqlite.connector import Connector
 from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, about, translate
 from omega_persistence.backends.sqlite.readers import Pool, Shared, Snapshot
-from omega_persistence.backends.sqlite.turns import Ticket
-from omega_persistence.backends.sqlite.writer import Writer, Writing
+from omega_persistence.backends.sqlite.turns import Offer, Ticket
+from omega_persistence.backends.sqlite.writer import Writer
+from omega_persistence.backends.sqlite.writing import Inserting, Writing
 from omega_persistence.errors import (
     BusyError,
     CorruptionError,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         Hold,
         Problem,
         Progress,
+        Row,
         Session,
     )
     from omega_persistence.backends.migrate import Migration
@@ -110,6 +112,10 @@ class SQLiteBackend:
     def write(self) -> Writing:
         """The writer inside a transaction, which other threads' writes may share."""
         return Writing(self._writer, alone=False, several=False)
+
+    def insert(self, sql: LiteralString, row: Row, /) -> Inserting:
+        """The writer for one row, unless another thread inserts it with its own."""
+        return Inserting(self._writer, Offer(sql, row))
 
     def atomic(self, *, alone: bool = False) -> Writing:
         """The writer inside a transaction, which other threads' writes may share."""

@@ -7,10 +7,16 @@ from operator import itemgetter, length_hint
 from typing import TYPE_CHECKING, Any, LiteralString, cast
 
 from omega_persistence.backends import events
-from omega_persistence.backends.sqlite import fork, search
+from omega_persistence.backends.sqlite import fork, search, staging
 from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, spoils_connection, translate
 from omega_persistence.backends.sqlite.timing import Timed
-from omega_persistence.errors import ClosedError, StorageError, TransactionError
+from omega_persistence.errors import (
+    ClosedError,
+    ConflictError,
+    InvalidDataError,
+    StorageError,
+    TransactionError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -90,13 +96,39 @@ class SQLiteSession:
         return self.connection.changes()
 
     def run_many(self, sql: LiteralString, rows: Sequence[Row], /) -> None:
-        """Execute once per row; an error carries the position of its row."""
+        """Execute an INSERT once per row; an error carries the position of its row."""
+        done = 0
+        for part in staging.parts(rows):
+            if not staging.worthwhile(part):
+                self._run_each(sql, part, done)
+            else:
+                try:
+                    self.run_together(sql, part)
+                except (ConflictError, InvalidDataError):
+                    self._run_each(sql, part, done)  # shows which row it is
+            done += len(part)
+
+    def run_together(self, sql: LiteralString, rows: Sequence[Row], /) -> None:
+        """Execute an INSERT for all rows as one statement, which undoes itself when it fails.
+
+        The rows have different keys: see `staging.key`.
+        """
+        target = self._target
+        try:
+            if len(rows) == 1:
+                target.execute(sql, rows[0])
+            else:
+                staging.insert(target, sql, rows)
+        except DRIVER_ERRORS as error:
+            raise self.note(error) from error
+
+    def _run_each(self, sql: LiteralString, rows: Sequence[Row], before: int) -> None:
         remaining = iter(rows)
         try:
             self._target.executemany(sql, remaining)
         except DRIVER_ERRORS as error:
             ours = self.note(error)
-            ours.index = len(rows) - 1 - length_hint(remaining)
+            ours.index = before + len(rows) - 1 - length_hint(remaining)
             raise ours from error
 
     def match(self, namespace: str, words: list[str], limit: int) -> list[tuple[str, float]]:
@@ -157,6 +189,11 @@ class SQLiteSession:
             self._lose_transaction(ours)
         return ours
 
+    def give_up(self) -> None:
+        """Let the open transaction end in an error, as nothing may be written any more."""
+        if self._in_transaction and self.lost is None and self.cause is not None:
+            self._lose_transaction(self.cause)
+
     def spoil(self, cause: StorageError) -> None:
         """Let nothing be written through the connection any more, once the transaction ends."""
         self.spoilt, self.cause = True, cause
@@ -168,7 +205,7 @@ class SQLiteSession:
 
 
 class _LostTransaction:
-    """Stands in for the connection after SQLite has rolled back by itself."""
+    """Stands in for the connection when the transaction is rolled back, or has to be."""
 
     def __init__(self, cause: StorageError) -> None:
         self._cause = cause

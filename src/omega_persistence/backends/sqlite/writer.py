@@ -15,15 +15,16 @@ from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS
 from omega_persistence.backends.sqlite.held import Held
 from omega_persistence.backends.sqlite.session import SQLiteSession
 from omega_persistence.backends.sqlite.timing import tell_of_wait
-from omega_persistence.backends.sqlite.turns import Ticket, Turns
+from omega_persistence.backends.sqlite.turns import Offer, Ticket, Turns
 from omega_persistence.errors import BackendError, StorageError, TransactionError
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     import apsw
 
     from omega_persistence.backends.sqlite.connector import Connector
+
+
+Turn = tuple[Ticket, SQLiteSession]
 
 
 class Writer:
@@ -50,7 +51,7 @@ class Writer:
         self._checkpoints.watch(connection)
         return self._session
 
-    def begin(self, *, alone: bool, several: bool) -> tuple[Ticket, SQLiteSession]:
+    def begin(self, *, alone: bool, several: bool) -> Turn:
         """Wait for the turn and open a transaction, or join the one that others have open.
 
         `end` must follow.
@@ -60,42 +61,29 @@ class Writer:
             several: There may be several statements, to be undone without those of others; a
                 single one undoes itself when it fails, and needs no transaction around it.
         """
-        self.refuse_holder()
-        self._connector.refuse_read_only()
-        # The caller's timeout covers both queues: the threads here and the other processes.
-        asked = monotonic()
-        deadline = asked + self._connector.busy_timeout
-        ticket, session = self.take_turn(alone=alone)
-        # From now on, so that whoever handles an event and writes to the store does not wait for
-        # himself.
-        self.hold(ticket.thread)
-        try:
-            if ticket.interruption is not None:
-                raise ticket.interruption  # noqa: TRY301 - the turn must end well first
-            if ticket.queued and session.timer is not None:
-                tell_of_wait(self._connector.address, monotonic() - asked, "thread")
-            now = int(time())
-            if now != session.now:
-                session.now = now
-                session.listen()
-            self.patience.deadline = deadline
-            if self._turns.group:
-                if several:
-                    session.run("SAVEPOINT turn")
-                    ticket.savepoint = True
-            elif several or self._turns.wanted():
-                session.begin("IMMEDIATE")
-                self.patience.deadline = None
-            else:
-                # Nobody to share a commit with: the statement is a transaction by itself, which
-                # spares SQLite keeping what the pages held before it. It has yet to wait.
-                ticket.alone = True
-        except BaseException as error:
-            self.end(ticket, session, error)
-            raise
+        asked = self._ask()
+        ticket, session = turn = self.take_turn(alone=alone)
+        self._start(ticket, session, asked, several=several)
         if alone:
             ticket.since = session.now
             self.held.add(ticket)
+        return turn
+
+    def begin_insert(self, offer: Offer) -> Turn | None:
+        """The same for one row, unless another thread inserts it with its own: then None.
+
+        Raises:
+            StorageError: it did, and the commit failed.
+        """
+        asked = self._ask()
+        ticket = self._take(offer=offer)
+        if ticket.accepted:
+            if ticket.interruption is not None:
+                raise ticket.interruption
+            ticket.raise_failure()
+            return None
+        session = self._session_for_turn()
+        self._start(ticket, session, asked, several=False)
         return ticket, session
 
     def end(self, ticket: Ticket, session: SQLiteSession, error: BaseException | None) -> None:
@@ -115,7 +103,12 @@ class Writer:
         if ticket.savepoint:
             with suppress(TransactionError):  # then all is lost, which shows below
                 session.run("RELEASE turn" if error is None else "ROLLBACK TO turn")
+        if session.spoilt:
+            session.give_up()
+        elif not ticket.alone:
+            self._insert_for_others(ticket, session)
         if session.lost is None and self._turns.pass_on(ticket):
+            self._raise_interruption(ticket, error)
             return
         lost, failure = session.lost, None
         try:
@@ -125,18 +118,11 @@ class Writer:
         self._settle(lost or failure)
         if failure is not None and (error is None or lost is None):
             raise failure
+        self._raise_interruption(ticket, error)
 
-    def take_turn(self, *, alone: bool = True) -> tuple[Ticket, SQLiteSession]:
+    def take_turn(self, *, alone: bool = True) -> Turn:
         """Wait for the writer connection, without a transaction; `end_turn` must follow."""
-        connector = self._connector
-        connector.refuse_closed()
-        ticket = self._turns.take(connector.busy_timeout, alone=alone)
-        try:
-            connector.refuse_closed()  # it may have been closed meanwhile
-            return ticket, self._session or self.use(connector.open("write", self.patience))
-        except BaseException:
-            self._turns.settle(None)
-            raise
+        return self._take(alone=alone), self._session_for_turn()
 
     def end_turn(self) -> None:
         """Pass the turn on."""
@@ -173,6 +159,75 @@ class Writer:
             self._drop()
             self._turns.settle(None)
         self._tell_of_stuck(stuck)
+
+    def _ask(self) -> float:
+        """Refuse those who may not write; returns when their wait begins."""
+        self.refuse_holder()
+        self._connector.refuse_read_only()
+        return monotonic()
+
+    def _take(self, *, alone: bool = False, offer: Offer | None = None) -> Ticket:
+        self._connector.refuse_closed()
+        return self._turns.take(self._connector.busy_timeout, alone=alone, offer=offer)
+
+    def _session_for_turn(self) -> SQLiteSession:
+        try:
+            self._connector.refuse_closed()  # it may have been closed meanwhile
+            return self._session or self.use(self._connector.open("write", self.patience))
+        except BaseException:
+            self._turns.settle(None)
+            raise
+
+    def _start(
+        self, ticket: Ticket, session: SQLiteSession, asked: float, *, several: bool
+    ) -> None:
+        # From now on, so that whoever handles an event and writes to the store does not wait for
+        # himself.
+        self.hold(ticket.thread)
+        try:
+            if ticket.interruption is not None:
+                raise ticket.interruption  # noqa: TRY301 - the turn must end well first
+            if ticket.queued and session.timer is not None:
+                tell_of_wait(self._connector.address, monotonic() - asked, "thread")
+            now = int(time())
+            if now != session.now:
+                session.now = now
+                session.listen()
+            # The caller's timeout covers both queues: the threads here and the other processes.
+            self.patience.deadline = asked + self._connector.busy_timeout
+            if self._turns.group:
+                if several:
+                    session.run("SAVEPOINT turn")
+                    ticket.savepoint = True
+            elif several or self._turns.wanted():
+                session.begin("IMMEDIATE")
+                self.patience.deadline = None
+            else:
+                # Nobody to share a commit with: the statement is a transaction by itself, which
+                # spares SQLite keeping what the pages held before it. It has yet to wait.
+                ticket.alone = True
+        except BaseException as error:
+            self.end(ticket, session, error)
+            raise
+
+    def _insert_for_others(self, ticket: Ticket, session: SQLiteSession) -> None:
+        """Insert the rows of those who wait for their turn to do so."""
+        while session.lost is None and (offering := self._turns.offers()):
+            offers = [each.offer for each in offering if each.offer is not None]
+            try:
+                session.run_together(offers[0].sql, [offer.row for offer in offers])
+            except BaseException as error:  # noqa: BLE001 - raised when the turn has ended well
+                # The statement has undone itself. Each executes its own, and sees what is wrong.
+                self._turns.decline(offering)
+                if not isinstance(error, StorageError):
+                    ticket.interruption = error
+                return
+            self._turns.accept(offering)
+
+    @staticmethod
+    def _raise_interruption(ticket: Ticket, error: BaseException | None) -> None:
+        if ticket.interruption is not None and error is None:
+            raise ticket.interruption
 
     def _settle(self, failure: BaseException | None) -> None:
         """End the turn; after an I/O error the next one gets a new connection."""
@@ -233,24 +288,3 @@ class Writer:
         if self._session is not None:
             self._connector.close(self._session.connection)
             self._session = None
-
-
-class Writing:
-    """``with`` a write transaction, of its own or shared with other threads."""
-
-    def __init__(self, writer: Writer, *, alone: bool, several: bool) -> None:
-        self._writer = writer
-        self._alone = alone
-        self._several = several
-
-    def __enter__(self) -> SQLiteSession:
-        self._ticket, self._session = self._writer.begin(alone=self._alone, several=self._several)
-        return self._session
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._writer.end(self._ticket, self._session, error)
