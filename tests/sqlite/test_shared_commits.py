@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from omega_persistence import BackendError, BusyError, ConflictError, OmegaStore
+from omega_persistence import BackendError, BusyError, ConflictError, CorruptionError, OmegaStore
 from omega_persistence.backends.sqlite.session import SQLiteSession
 from omega_persistence.backends.sqlite.turns import Offer, Turns
 from samples import architecture, edge, intelligence, memory, skill
 from sqlite.faulty_disk import LOG, Disk, Fault
-from sqlite.support import Holder
+from sqlite.support import Holder, execute
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -108,6 +108,27 @@ def test_an_error_of_the_disk_in_one_write_loses_those_that_share_its_transactio
     assert fault.hit == 1
     assert failed
     assert store.memories.get("m").access_count == THREADS - len(failed)
+
+
+def test_nothing_is_committed_through_a_connection_that_met_damage(tmp_path: Path) -> None:
+    """FTS5 may hold a wrong state then, so those who share the transaction raise as well."""
+    path = tmp_path / "store.db"
+    with OmegaStore(path) as store:
+        store.memories.put(memory("m"))
+    (root,) = execute(path, "SELECT rootpage FROM sqlite_schema WHERE name = 'skills'")[0]
+    with path.open("r+b") as file:
+        file.seek((root - 1) * 4096)
+        file.write(b"\xff" * 4096)
+
+    def touch() -> None:
+        store.memories.touch("m")
+
+    with OmegaStore(path, busy_timeout=60) as store:
+        with waiting(store, [touch, touch, lambda: store.skills.put(skill()), touch]) as results:
+            pass
+        errors = [type(result.exception()) for result in results]
+        assert errors == [CorruptionError, CorruptionError, CorruptionError, type(None)]
+        assert store.memories.get("m").access_count == 1
 
 
 def test_a_write_that_is_refused_is_undone_without_those_it_shares_with(store: OmegaStore) -> None:
