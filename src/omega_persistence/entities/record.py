@@ -59,13 +59,13 @@ def now() -> int:
     return int(time())
 
 
-def checked_time(at: int | None) -> int:
+def checked_time(at: int | None, what: str = "at") -> int:
     """A Unix time given by a caller; the present for None."""
     if at is None:
         return now()
     if type(at) is not int or not -(2**63) <= at < 2**63:
-        message = f"a time must be whole Unix seconds within 64 bits: {at!r:.80}"
-        raise InvalidDataError(message, field="at")
+        message = f"{what} must be whole Unix seconds within 64 bits: {at!r:.80}"
+        raise InvalidDataError(message, field=what)
     return at
 
 

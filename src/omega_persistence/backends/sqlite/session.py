@@ -239,10 +239,12 @@ _PARAMETER = re.compile(r":([a-z_]+)")
 class _Binders(dict[str, "Callable[[Mapping[str, Any]], tuple[Any, ...]]"]):
     """SQL -> a function from named parameters to values in the order SQLite numbers them.
 
-    The statements are constants of this library, so this cannot grow without bound.
+    The statements are constants of this library, but a filter has thousands of shapes.
     """
 
     def __missing__(self, sql: str) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+        if len(self) >= 2000:
+            self.clear()
         names = tuple(dict.fromkeys(_PARAMETER.findall(sql)))
         if len(names) > 1:
             bind: Callable[[Mapping[str, Any]], tuple[Any, ...]] = itemgetter(*names)
