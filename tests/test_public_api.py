@@ -14,8 +14,18 @@ from omega_persistence.entities.base import Collection
 
 PUBLIC = [
     *("BackendError", "BusyError", "ClosedError", "ConflictError", "CorruptionError"),
-    *("DatabaseStatistics", "ImportReport", "InvalidDataError", "Migration", "NotFoundError"),
-    *("Note", "OmegaStore", "OnConflict", "Problem", "Progress", "QuarantinedRow", "SchemaError"),
+    *("DatabaseStatistics", "Embedder", "ImportReport", "InvalidDataError", "Migration"),
+    *(
+        "NotFoundError",
+        "Note",
+        "OmegaStore",
+        "OnConflict",
+        "OnDuplicate",
+        "Problem",
+        "Progress",
+        "QuarantinedRow",
+        "SchemaError",
+    ),
     *("SearchHit", "Snapshot", "StorageError", "StorageFullError", "StoredArchitecture"),
     *("StoredCausalEdge", "StoredIntelligence", "StoredMemory", "StoredReflexionEpisode"),
     *("StoredSkill", "StoredVector", "Tier", "Transaction", "TransactionError"),
@@ -25,8 +35,8 @@ PUBLIC = [
 STORE = {
     *("all", "backup", "check", "close", "compact", "delete_namespace", "delete_quarantined"),
     *("doctor", "export_jsonl", "import_jsonl", "in_namespace", "namespaces", "new_in_memory"),
-    *("optimize", "quarantine", "rehearse_migration", "restore", "snapshot", "statistics"),
-    *("transaction", "verify_backup"),
+    *("optimize", "quarantine", "rehearse_migration", "remember", "remember_many", "restore"),
+    *("snapshot", "statistics", "transaction", "verify_backup"),
 }
 
 IMPORTED = """

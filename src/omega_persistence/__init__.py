@@ -5,6 +5,7 @@ from omega_persistence.backends.migrate import Migration
 from omega_persistence.doctor import Note
 from omega_persistence.entities.architectures import StoredArchitecture
 from omega_persistence.entities.causal_edges import StoredCausalEdge
+from omega_persistence.entities.embedding import Embedder
 from omega_persistence.entities.intelligences import StoredIntelligence
 from omega_persistence.entities.memories import SearchHit, StoredMemory, Tier
 from omega_persistence.entities.quarantine import QuarantinedRow
@@ -26,6 +27,7 @@ from omega_persistence.errors import (
     TransactionError,
     UnsupportedError,
 )
+from omega_persistence.remembering.drafts import OnDuplicate
 from omega_persistence.store import OmegaStore, Snapshot, Transaction
 from omega_persistence.transfer import ImportReport, OnConflict
 
@@ -38,6 +40,7 @@ __all__ = [
     "ConflictError",
     "CorruptionError",
     "DatabaseStatistics",
+    "Embedder",
     "ImportReport",
     "InvalidDataError",
     "Migration",
@@ -45,6 +48,7 @@ __all__ = [
     "Note",
     "OmegaStore",
     "OnConflict",
+    "OnDuplicate",
     "Problem",
     "Progress",
     "QuarantinedRow",

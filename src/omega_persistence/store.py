@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, NoReturn, Self
 
 from omega_persistence.backends.scopes import Joined
 from omega_persistence.backends.sqlite import SQLiteBackend
-from omega_persistence.entities import Collections, namespaces
+from omega_persistence.entities import Collections, namespaces, spaces
+from omega_persistence.entities.embedding import embedder_of
 from omega_persistence.entities.record import check_namespace
 from omega_persistence.flat import FlatMethods
+from omega_persistence.remembering import Remembering
 from omega_persistence.whole_file import WholeFile
 
 if TYPE_CHECKING:
@@ -17,10 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from types import TracebackType
 
-    from omega_persistence.backends import Backend, Session
+    from omega_persistence.backends import Backend, Scope, Session
     from omega_persistence.backends.migrate import Migration
     from omega_persistence.backends.sqlite.connection import Durability, Journal
     from omega_persistence.backends.sqlite.schema import Adopt
+    from omega_persistence.entities.embedding import Embed, Embedder
 
 
 class Snapshot(Collections):
@@ -29,18 +32,20 @@ class Snapshot(Collections):
     It belongs to the thread that opened it, for the length of its block.
     """
 
-    def __init__(self, scope: Joined, namespace: str) -> None:
+    def __init__(self, scope: Joined, namespace: str, embedder: Embedder | None) -> None:
         """Bind the collections to an open snapshot."""
         super().__init__(scope, namespace)
-        self._scope = scope
+        self._scope: Scope = scope
+        self._joined = scope
+        self._embedder = embedder
         self.namespace = namespace
 
     def in_namespace(self, namespace: str) -> Self:
         """The same snapshot or transaction, for the records of another namespace."""
-        return type(self)(self._scope, check_namespace(namespace))
+        return type(self)(self._joined, check_namespace(namespace), self._embedder)
 
 
-class Transaction(Snapshot):
+class Transaction(Remembering, Snapshot):
     """Several writes as one: all of them are durable when the block ends, or none took place.
 
     It sees its own writes; others see them when it is over. It belongs to the thread that opened
@@ -50,11 +55,11 @@ class Transaction(Snapshot):
     @contextmanager
     def transaction(self) -> Generator[Transaction]:
         """A part that can fail alone (a savepoint); it takes this one's place until it ends."""
-        with self._scope.nested() as inner:
-            yield Transaction(inner, self.namespace)
+        with self._joined.nested() as inner:
+            yield Transaction(inner, self.namespace, self._embedder)
 
 
-class OmegaStore(FlatMethods, WholeFile):
+class OmegaStore(FlatMethods, Remembering, WholeFile):
     """An agent's memories, skills, architectures and the rest, in one file.
 
     Any thread may call any method; any number of processes may open the same file. A write that
@@ -72,6 +77,7 @@ class OmegaStore(FlatMethods, WholeFile):
         durability: Durability = "full",
         journal: Journal = "wal",
         busy_timeout: float = 5.0,
+        embedder: Embed | Embedder | None = None,
         checksums: bool = False,
     ) -> None:
         """Open a file, and bring it to the schema of this version if it has an older one.
@@ -88,6 +94,8 @@ class OmegaStore(FlatMethods, WholeFile):
                 tear them.
             journal: ``"wal"``; ``"truncate"`` only for file systems that cannot share memory.
             busy_timeout: Seconds to wait for another thread or process before `BusyError`.
+            embedder: Turns texts into vectors, for `remember` and `recall`: an `Embedder`, or a
+                function whose own name, or attribute ``space``, names the model.
             checksums: Give a new file page checksums, so that a bit that flips on the disk is
                 damage when it is read. A file that has them keeps them, whatever is said here.
 
@@ -99,6 +107,7 @@ class OmegaStore(FlatMethods, WholeFile):
                 was made without.
         """
         namespace = check_namespace(namespace)
+        self._embedder = None if embedder is None else embedder_of(embedder)
         backend = SQLiteBackend(
             path,
             adopt=_adopt(namespace),
@@ -133,7 +142,7 @@ class OmegaStore(FlatMethods, WholeFile):
     def _bind(self, backend: Backend, namespace: str, *, owner: bool) -> None:
         Collections.__init__(self, backend, namespace)
         self.namespace = namespace
-        self._backend = backend
+        self._backend = self._scope = backend
         self._owner = owner
 
     # Namespaces
@@ -145,6 +154,7 @@ class OmegaStore(FlatMethods, WholeFile):
         """
         other = object.__new__(OmegaStore)
         other.migration = self.migration
+        other._embedder = self._embedder
         other._bind(self._backend, check_namespace(namespace), owner=False)
         return other
 
@@ -160,6 +170,7 @@ class OmegaStore(FlatMethods, WholeFile):
         with self._backend.atomic(alone=True) as session:
             for collection in reversed(self.all()):
                 deleted += session.run(collection.table.delete_namespace, namespace=namespace)
+            spaces.forget(session, namespace)
         return deleted
 
     # Several operations as one
@@ -175,7 +186,7 @@ class OmegaStore(FlatMethods, WholeFile):
         with self._backend.atomic(alone=True) as session:
             scope = Joined(session, writable=True)
             try:
-                yield Transaction(scope, self.namespace)
+                yield Transaction(scope, self.namespace, self._embedder)
             finally:
                 scope.end()
 
@@ -188,7 +199,7 @@ class OmegaStore(FlatMethods, WholeFile):
         with self._backend.snapshot() as session:
             scope = Joined(session, writable=False)
             try:
-                yield Snapshot(scope, self.namespace)
+                yield Snapshot(scope, self.namespace, self._embedder)
             finally:
                 scope.end()
 

@@ -90,6 +90,7 @@ def do_everything(store: OmegaStore, folder: Path) -> None:
     store.causal_edges.incoming("m0001")
     store.causal_edges.between("m0001", "m0002")
     store.causal_edges.by_type("t1")
+    _remember(store)
     _be_refused(store)
     with store._backend.atomic() as session:
         quarantine.add(session, "memories", {"id": ("text", b"q")}, "reason")
@@ -102,6 +103,18 @@ def do_everything(store: OmegaStore, folder: Path) -> None:
         store.import_jsonl(folder / "export.jsonl", on_conflict=policy)
     store.delete_quarantined([1])
     store.delete_namespace("other")
+
+
+def _remember(store: OmegaStore) -> None:
+    for content in ("word1 word2", "?!"):
+        store.remember(content, vector=[1, 2], space="model1", id="r")
+        store.remember(content, vector=[1, 2], space="model1", on_duplicate="skip")
+        store.remember("else", id="r")
+    store.vectors.serving_space()
+    with pytest.raises(ConflictError):
+        store.remember("word1", vector=[1, 2])
+    store.vectors.serve("model1")
+    store.vectors.serving_space()
 
 
 def _be_refused(store: OmegaStore) -> None:

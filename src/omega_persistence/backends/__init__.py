@@ -90,6 +90,10 @@ class Session(Protocol):
         """Memories that hold any of the words: (id, score), best first, ties by id."""
         ...
 
+    def same_memory(self, namespace: str, content: str, speaker: str | None) -> str | None:
+        """The id of the first memory to arrive with this very content and metadata's speaker."""
+        ...
+
 
 class Scope(Protocol):
     """Where collections get their sessions: a backend, or a transaction already open."""

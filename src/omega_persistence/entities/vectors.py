@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec import Meta
 
 from omega_persistence.backends.table import Table
-from omega_persistence.entities.base import Children
+from omega_persistence.entities import spaces
+from omega_persistence.entities.base import Children, require_kind
 from omega_persistence.entities.conflicts import conflict
 from omega_persistence.entities.record import MAX_BYTES, Id, Record, finite_floats, new_id
 from omega_persistence.errors import InvalidDataError, NotFoundError
@@ -128,13 +129,31 @@ class Vectors(Children[StoredVector]):
             raise NotFoundError(message, kind="StoredVector", field="memory_id")
         return found[0]
 
+    def serving_space(self) -> str | None:
+        """The space that this namespace is searched in: the one chosen, else the only one.
+
+        None if there are no vectors, or several spaces and none was chosen.
+        """
+        with self._scope.snapshot() as session:
+            return spaces.serving_or_only(session, self._namespace)
+
+    def serve(self, space: str) -> None:
+        """Choose the space that this namespace is searched in, from its next search on.
+
+        `remember` then refuses an embedder of another space, whose vectors no search would find.
+        The space may be empty still; ``""`` is the unnamed one.
+        """
+        require_kind("space", space)
+        with self._scope.atomic() as session:
+            spaces.serve(session, self._namespace, space)
+
     def _admit(self, session: Session, records: Sequence[StoredVector]) -> None:
         super()._admit(session, records)
-        spaces: dict[str, int] = {}
+        lengths: dict[str, int] = {}
         for index, vector in enumerate(records):
-            if not vector.space or spaces.get(vector.space) == vector.dimensions:
+            if not vector.space or lengths.get(vector.space) == vector.dimensions:
                 continue
-            known = spaces.setdefault(vector.space, vector.dimensions)
+            known = lengths.setdefault(vector.space, vector.dimensions)
             if known == vector.dimensions:
                 # A vector that is stored again may bring its space a new length if it is alone.
                 rows = session.rows(

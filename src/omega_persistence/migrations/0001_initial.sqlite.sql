@@ -137,6 +137,12 @@ CREATE TABLE vectors (
 CREATE INDEX vectors_by_memory ON vectors (namespace, memory_id, id);
 CREATE INDEX vectors_by_space ON vectors (namespace, space, dimensions);
 
+-- The space that a namespace is searched in, once it was chosen among several.
+CREATE TABLE serving_spaces (
+    namespace TEXT NOT NULL PRIMARY KEY CHECK (namespace <> ''),
+    space TEXT NOT NULL
+) STRICT;
+
 CREATE TABLE reflexion_episodes (
     namespace TEXT NOT NULL CHECK (namespace <> ''),
     id TEXT NOT NULL CHECK (id <> ''),

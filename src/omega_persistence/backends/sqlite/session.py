@@ -7,7 +7,7 @@ from operator import itemgetter, length_hint
 from typing import TYPE_CHECKING, Any, LiteralString, cast
 
 from omega_persistence.backends import events
-from omega_persistence.backends.sqlite import fork, search, staging
+from omega_persistence.backends.sqlite import contents, fork, search, staging
 from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, spoils_connection, translate
 from omega_persistence.backends.sqlite.timing import Timed
 from omega_persistence.errors import (
@@ -136,6 +136,13 @@ class SQLiteSession:
         query = search.any_of(words)
         hits = self.rows(search.MATCH, query=query, namespace=namespace, limit=limit)
         return cast("list[tuple[str, float]]", hits)
+
+    def same_memory(self, namespace: str, content: str, speaker: str | None) -> str | None:
+        """The first memory to arrive that has exactly this content and speaker."""
+        query = contents.words_of(content)
+        sql = contents.SAME_BY_SCAN if query is None else contents.SAME_BY_WORDS
+        found = self.row(sql, query=query, namespace=namespace, content=content, speaker=speaker)
+        return found[0] if found else None
 
     def begin(self, kind: LiteralString) -> None:
         """Open a transaction: ``IMMEDIATE`` to write, ``DEFERRED`` to read."""
