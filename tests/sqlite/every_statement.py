@@ -115,6 +115,7 @@ def _remember(store: OmegaStore) -> None:
         store.remember("word1", vector=[1, 2])
     store.vectors.serve("model1")
     store.vectors.serving_space()
+    store.vectors.reembed("model1", "model2", lambda texts: [[1.0]] * len(texts), keep_old=False)
 
 
 def _be_refused(store: OmegaStore) -> None:

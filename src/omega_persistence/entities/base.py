@@ -167,7 +167,7 @@ class Collection(Generic[R]):
         rows = session.rows(
             f"{self.table.select} AND id {session.among}",
             namespace=self._namespace,
-            ids=_json_array(ids),
+            ids=json_array(ids),
         )
         found = {record.id: record for record in self.table.load(rows)}
         return [found[id] for id in ids if id in found]
@@ -234,7 +234,7 @@ class Children(Collection[R]):
         rows = session.rows(
             _EXPIRED_AMONG + session.among,
             namespace=self._namespace,
-            ids=_json_array({getattr(record, field) for record in records for field in fields}),
+            ids=json_array({getattr(record, field) for record in records for field in fields}),
         )
         if not rows:
             return
@@ -316,7 +316,8 @@ def _several(ids: Iterable[str]) -> list[str]:
     return listed
 
 
-def _json_array(ids: Iterable[str]) -> str:
+def json_array(ids: Iterable[str]) -> str:
+    """The parameter ``:ids`` of `Session.among`."""
     try:
         return msgspec.json.encode(list(ids)).decode()
     except (TypeError, UnicodeEncodeError) as error:

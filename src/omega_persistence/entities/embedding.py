@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from omega_persistence.entities.record import check_text
 from omega_persistence.errors import InvalidDataError
@@ -105,6 +106,19 @@ def embedder_of(given: Embed | Embedder) -> Embedder:
         message = f"batch must be a whole number from 1: {embedder.batch!r:.80}"
         raise InvalidDataError(message, field="batch")
     return embedder
+
+
+def embedder_for(space: str, given: Embed | Embedder, batch: int | None) -> Embedder:
+    """An embedder whose space the caller names, whatever the function is called.
+
+    Raises:
+        InvalidDataError: it is an `Embedder` of another space, or not an embedder at all.
+    """
+    model = given if isinstance(given, Embedder) else Embedder(given, space)
+    if model.space != space:
+        message = f"the embedder is of space {model.space!r:.80}, not {space!r:.80}"
+        raise InvalidDataError(message, field="embedder")
+    return embedder_of(model if batch is None else replace(model, batch=batch))
 
 
 def _require_callable(value: object, field: str) -> None:

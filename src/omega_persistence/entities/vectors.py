@@ -10,7 +10,15 @@ from omega_persistence.backends.table import Table
 from omega_persistence.entities import spaces
 from omega_persistence.entities.base import Children, require_kind
 from omega_persistence.entities.conflicts import conflict
-from omega_persistence.entities.record import MAX_BYTES, Id, Record, finite_floats, new_id
+from omega_persistence.entities.embedding import embedder_for
+from omega_persistence.entities.record import (
+    MAX_BYTES,
+    Id,
+    Record,
+    checked,
+    finite_floats,
+    new_id,
+)
 from omega_persistence.errors import InvalidDataError, NotFoundError
 
 if TYPE_CHECKING:
@@ -19,7 +27,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-    from omega_persistence.backends import Session
+    from omega_persistence.backends import Progress, Session
+    from omega_persistence.entities.embedding import Embed, Embedder
 
 
 class StoredVector(Record, frozen=True, kw_only=True, gc=False):
@@ -146,6 +155,65 @@ class Vectors(Children[StoredVector]):
         require_kind("space", space)
         with self._scope.atomic() as session:
             spaces.serve(session, self._namespace, space)
+
+    def reembed(
+        self,
+        from_space: str | None,
+        to_space: str,
+        embedder: Embed | Embedder,
+        *,
+        batch: int | None = None,
+        keep_old: bool = True,
+        progress: Progress | None = None,
+    ) -> int:
+        """Move this namespace to the vectors of another model, while it is in use.
+
+        Every memory that has a vector in one space gets one in the other. The old space is
+        searched until none is missing, also of those that were stored meanwhile; then, in one
+        transaction, the new one is. The embedder works outside every lock, each batch is durable
+        when its transaction ends, and a run that was cut off is taken up by calling this again:
+        only what is missing is embedded. Memories that have expired are left out.
+
+        Args:
+            from_space: The space that is left; None to give every memory a vector.
+            to_space: The space of the new model.
+            embedder: The new model: a function from texts to vectors, or an `Embedder` of the
+                new space.
+            batch: How many texts the embedder is given at once; 64 by default, or what the
+                `Embedder` says. Also how many vectors one transaction writes.
+            keep_old: Keep the old vectors. Otherwise they are removed after the switch.
+            progress: Called with (memories embedded, memories to embed) after each batch.
+
+        Returns:
+            How many memories were embedded.
+
+        Raises:
+            InvalidDataError: both spaces are the same, or not the embedder's; or the embedder
+                returned something else than vectors.
+            NotFoundError: there are no vectors in ``from_space``.
+
+        The last transaction looks through the memories once more, about three seconds for a
+        million, while writers wait. Afterwards open stores with the new embedder: `remember`
+        refuses the old one.
+        """
+        from omega_persistence.entities.reembedding import Reembedding  # noqa: PLC0415 - seldom
+
+        if from_space is not None:
+            require_kind("from_space", from_space)
+        if from_space == to_space:
+            message = f"the vectors are in space {to_space!r:.80} already"
+            raise InvalidDataError(message, field="to_space")
+        model = embedder_for(to_space, embedder, batch)
+
+        def write(session: Session, rows: Sequence[tuple[str, NDArray[np.float32]]]) -> None:
+            vectors = (StoredVector.from_array(id, row, space=to_space) for id, row in rows)
+            self.write(session, [checked(vector, StoredVector) for vector in vectors])
+
+        run = Reembedding(self._scope, self._namespace, from_space, model, write)
+        done = run.run(progress)
+        if not keep_old:
+            run.remove_old()
+        return done
 
     def _admit(self, session: Session, records: Sequence[StoredVector]) -> None:
         super()._admit(session, records)

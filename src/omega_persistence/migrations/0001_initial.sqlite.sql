@@ -134,7 +134,8 @@ CREATE TABLE vectors (
     FOREIGN KEY (namespace, memory_id) REFERENCES memories (namespace, id) ON DELETE CASCADE
 ) STRICT;
 
-CREATE INDEX vectors_by_memory ON vectors (namespace, memory_id, id);
+-- Whether a memory has a vector in some space is told from the index alone.
+CREATE INDEX vectors_by_memory ON vectors (namespace, memory_id, id, space);
 CREATE INDEX vectors_by_space ON vectors (namespace, space, dimensions);
 
 -- The space that a namespace is searched in, once it was chosen among several.
