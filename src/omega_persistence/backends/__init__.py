@@ -5,10 +5,13 @@ Only the modules below this package know a driver. Grow these protocols with a d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, LiteralString, Protocol
 
 from msgspec import Struct
+
+from omega_persistence.backends.filters import ANY, Filter
+from omega_persistence.backends.questions import Question
 
 if TYPE_CHECKING:
     import os
@@ -52,6 +55,32 @@ class Hold(Struct, frozen=True, kw_only=True):
     thread: str
 
 
+class TextSearch(Protocol):
+    """One question to the text of the memories of a namespace."""
+
+    def best(self, limit: int, filter: Filter = ANY) -> list[tuple[str, float]]:
+        """Memories that hold any of the words: (id, score), best first, ties by id.
+
+        The score is BM25 with the statistics of the whole database, above zero.
+        """
+        ...
+
+    def candidates(self, limit: int, at_least: int, filter: Filter = ANY) -> list[str]:
+        """Ids of at most so many memories that hold any of the words, rarer words first.
+
+        Cheaper than `best`, which is to be believed about the order. At least ``at_least``, if
+        there are so many.
+        """
+        ...
+
+    def scores(self, ids: Collection[str]) -> tuple[dict[str, float], dict[str, float]]:
+        """The scores that `best` gives to memories, and those of the pairs of words as phrases.
+
+        Ids of memories that hold none are left out, and so may be phrases of common words.
+        """
+        ...
+
+
 class Session(Protocol):
     """One open connection. Statements are portable SQL with ``:name`` parameters.
 
@@ -86,8 +115,12 @@ class Session(Protocol):
         """
         ...
 
-    def match(self, namespace: str, words: list[str], limit: int) -> list[tuple[str, float]]:
-        """Memories that hold any of the words: (id, score), best first, ties by id."""
+    def search(self, namespace: str, question: Question) -> TextSearch:
+        """A question to the text of memories, for as long as the session's scope."""
+        ...
+
+    def tokens(self, text: str) -> list[tuple[int, int, str]]:
+        """The words of a text as the index knows them: (start, end, word) in characters."""
         ...
 
     def same_memory(self, namespace: str, content: str, speaker: str | None) -> str | None:

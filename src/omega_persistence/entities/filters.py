@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import Any, cast, get_args
 
 from omega_persistence.backends.filters import Condition, Filter, Operator, Scalar
 from omega_persistence.entities.record import checked_time
 from omega_persistence.errors import InvalidDataError
 
-if TYPE_CHECKING:
-    Where = Mapping[str, Scalar | Mapping[Operator, Scalar]]
+Where = Mapping[str, Scalar | Mapping[Operator, Scalar]]
+"""Key of the metadata, dots lead into objects -> value or comparisons; see `checked_filter`."""
 
 MAX_CONDITIONS = 16
 """Conditions on metadata in one filter: each decodes the JSON of every row that it looks at."""

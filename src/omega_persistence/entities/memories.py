@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from enum import IntEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +10,7 @@ from msgspec.structs import force_setattr
 
 from omega_persistence.backends.table import Table
 from omega_persistence.entities.base import Collection, checked_limit, require_kind
+from omega_persistence.entities.filters import checked_filter
 from omega_persistence.entities.record import (
     ABSENT,
     Count,
@@ -23,12 +22,21 @@ from omega_persistence.entities.record import (
     checked_time,
     now,
 )
+from omega_persistence.entities.snippets import LOOKED_AT, snippet
+from omega_persistence.entities.words import (
+    checked_weight,
+    lone_characters,
+    question,
+    search_terms,
+)
 from omega_persistence.errors import CorruptionError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from collections.abc import Set as AbstractSet
 
     from omega_persistence.backends import Session
+    from omega_persistence.entities.filters import Where
 
 
 class Tier(IntEnum):
@@ -146,73 +154,23 @@ _EXPIRED_PER_TIER = """
     WHERE namespace = :namespace AND expires_at <= :now
     GROUP BY tier"""  # sorts the few expired rows
 
-MAX_WORDS = 64
-"""A query uses its first 64 different words: each costs a pass over its index entries."""
 
-_WORD = r"\w[\w\u0300-\u036f]*"  # the marks after a letter are part of its word
-
-
-SNIPPET = 160
-"""Characters of a snippet, more or less a word at either end."""
-
-_LOOKED_AT = 50_000  # characters of a memory in which a snippet looks for words
-
-
-def _folded(word: str) -> str:
-    """A word without differences of case and accents, much as the index folds it."""
-    if word.isascii():
-        return word.lower()
-    from unicodedata import combining, normalize  # noqa: PLC0415 - not every agent goes beyond ASCII
-
-    return "".join(part for part in normalize("NFD", word).casefold() if not combining(part))
-
-
-def _snippet(content: str, words: AbstractSet[str]) -> str:
-    """The part of a text where most of the folded words stand, in time linear in the text.
-
-    FTS5's own function takes minutes for a text that repeats one word.
-    """
-    matches = re.finditer(_WORD, content[:_LOOKED_AT])
-    found = ((match.span(), _folded(match[0])) for match in matches)
-    places = [(span, word) for span, word in found if word in words]
-    start, end = _densest(places)
-    start = max(0, min(start - max(0, SNIPPET - (end - start)) // 2, len(content) - SNIPPET))
-    stop = min(len(content), start + SNIPPET)
-    if start:
-        start = content.find(" ", start, start + 20) + 1 or start
-    if stop < len(content):
-        stop = max(content.rfind(" ", stop - 20, stop), end) if end < stop else stop
-    pieces = ["…" if start else ""]
-    done = start
-    for (first, last), _ in places:
-        if start <= first and last <= stop:
-            pieces += (content[done:first], "**", content[first:last], "**")
-            done = last
-    return "".join((*pieces, content[done:stop], "…" if stop < len(content) else ""))
-
-
-def _densest(places: list[tuple[tuple[int, int], str]]) -> tuple[int, int]:
-    """Where the most different words, and of those stretches the most words, are in a snippet."""
-    counts: Counter[str] = Counter()
-    best, chosen, left = (0, 0), (0, 0), 0
-    for right, ((_, end), word) in enumerate(places):
-        counts[word] += 1
-        while left < right and end - places[left][0][0] > SNIPPET:
-            dropped = places[left][1]
-            counts[dropped] -= 1
-            if not counts[dropped]:
-                del counts[dropped]
-            left += 1
-        quality = (len(counts), right - left)
-        if quality > best:
-            best, chosen = quality, (places[left][0][0], end)
-    return chosen
+def _snippet(session: Session, memory: StoredMemory, words: AbstractSet[str]) -> str:
+    """The part of the content with most of the words, as the index knows them, in ``**``."""
+    content: object = memory.content
+    if type(content) is not str:
+        raise CorruptionError("the content of a memory is not text", hint="See check().")
+    beginning = content[:LOOKED_AT]
+    # What the index has by the character stands in the content without blanks.
+    alone = ((start, end, beginning[start:end]) for start, end in lone_characters(beginning))
+    places = {place for place in (*session.tokens(beginning), *alone) if place[2] in words}
+    return snippet(content, sorted(places))
 
 
 class Memories(Collection[StoredMemory]):
     """The memories of a namespace. An expired memory is invisible to every method but two."""
 
-    table = Table("memories", StoredMemory)
+    table = Table("memories", StoredMemory, derived={"search_terms": search_terms})
 
     def by_tier(self, tier: int, *, limit: int | None = 100) -> list[StoredMemory]:
         """Memories of a tier, most important first, ties by id."""
@@ -234,34 +192,73 @@ class Memories(Collection[StoredMemory]):
         """Memories not accessed since before a Unix time, longest ago first, ties by id."""
         return self._select(_BY_LAST_ACCESSED, limit, before=before)
 
-    def search(self, text: str, *, limit: int = 10) -> list[SearchHit]:
+    def search(
+        self,
+        text: str,
+        *,
+        limit: int = 10,
+        tiers: Iterable[int] | None = None,
+        session: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        min_importance: float | None = None,
+        where: Where | None = None,
+        content_weight: float = 1.0,
+        keywords_weight: float = 1.0,
+    ) -> list[SearchHit]:
         """Memories that hold any word of a text, best first, ties by id.
 
-        Any text is a query, never syntax: its first 64 different words are looked for in content
-        and keywords, without regard to case or accents, and rarer words weigh more (BM25). Reads
-        one snapshot. Cost: every memory that holds one of the words is ranked.
+        Any text is a query, never syntax. Its first 64 different words are looked for in content
+        and keywords, by their English stems and without regard to case or accents; Chinese,
+        Japanese and Korean characters count as words. English words that say nothing, such as
+        "what" and "the", are left out unless there are no others. Rarer words weigh more (BM25,
+        whose statistics are those of the whole file).
+
+        Reads one snapshot. Cost: every memory with one of the rarer words is ranked, and every
+        one with a common word is met; if those with common words alone could have a place in the
+        answer, they are ranked as well.
+
+        Args:
+            text: The question; its first 20,000 characters are looked at.
+            limit: How many at most.
+            tiers: Only memories of these tiers.
+            session: Only those of this conversation or task.
+            since: Only those made at this Unix time or later.
+            until: Only those made before this Unix time.
+            min_importance: Only those of at least this importance.
+            where: Only those with such metadata: ``{"speaker": "Ann", "score": {">=": 3}}``;
+                dots in a key lead into objects.
+            content_weight: How much a word in the content weighs, above 0.
+            keywords_weight: How much a word in the keywords weighs, above 0.
         """
         wanted = checked_limit(limit)
         require_kind("text", text)
-        # The index folds case in its own way, so it is given the words as they are.
-        different = {word.casefold(): word for word in re.findall(_WORD, text)}
-        words = list(different.values())[:MAX_WORDS]
-        if not words:
+        admitted = checked_filter(
+            tiers=tiers,
+            session=session,
+            since=since,
+            until=until,
+            min_importance=min_importance,
+            where=where,
+        )
+        asked = question(
+            text,
+            content=checked_weight("content_weight", content_weight),
+            keywords=checked_weight("keywords_weight", keywords_weight),
+        )
+        if not asked.words:
             return []
-        with self._scope.snapshot() as session:
-            hits = session.match(self._namespace, words, wanted)
-            memories = self._get_among(session, [id for id, _ in hits])
-        if len(memories) != len(hits):
-            message = "a memory that the full-text index names cannot be found by its id"
-            raise CorruptionError(message, hint="See check().")
-        contents: list[object] = [memory.content for memory in memories]
-        if any(type(content) is not str for content in contents):
-            raise CorruptionError("the content of a memory is not text", hint="See check().")
-        folded = frozenset(map(_folded, words))
-        return [
-            SearchHit(memory, score, _snippet(memory.content, folded))
-            for memory, (_, score) in zip(memories, hits, strict=True)
-        ]
+        with self._scope.snapshot() as snapshot:
+            hits = snapshot.search(self._namespace, asked).best(wanted, admitted)
+            memories = self._get_among(snapshot, [id for id, _ in hits])
+            if len(memories) != len(hits):
+                message = "a memory that the full-text index names cannot be found by its id"
+                raise CorruptionError(message, hint="See check().")
+            wanted_words = {token for word in asked.words for *_, token in snapshot.tokens(word)}
+            return [
+                SearchHit(memory, score, _snippet(snapshot, memory, wanted_words))
+                for memory, (_, score) in zip(memories, hits, strict=True)
+            ]
 
     def touch(self, id: str, at: int | None = None) -> None:
         """Record an access at a Unix time, now by default; an earlier one than known only counts.

@@ -19,6 +19,10 @@ CREATE TABLE memories (
         ELSE metadata_json IS NULL END),
     expires_at INTEGER CHECK (expires_at >= 0),
     access_count INTEGER NOT NULL CHECK (access_count >= 0),
+    search_terms TEXT NOT NULL,  -- written by the library: see the full-text index
+    -- One word that stands for the namespace, and that no question can hold: U+E000 is a letter
+    -- to the index, but not to the library.
+    scope TEXT GENERATED ALWAYS AS (char(57344) || hex(namespace)) VIRTUAL,
     UNIQUE (namespace, id)
 ) STRICT;
 
@@ -31,30 +35,37 @@ CREATE INDEX memories_by_session ON memories (namespace, session, created_at, id
 CREATE INDEX memories_by_expires_at ON memories (namespace, expires_at, id)
     WHERE expires_at IS NOT NULL;
 
--- Words of a memory. The text stays in `memories`; triggers keep both in step, so that a put need
--- not know that search exists and search can never disagree with the table.
+-- Words of a memory, by their English stems. The text stays in `memories`; triggers keep both in
+-- step, so that a put need not know that search exists and search can never disagree with the
+-- table. `search_terms` holds the Chinese, Japanese and Korean characters with blanks between them,
+-- since the index takes what has no blanks for one word. `scope` lets a search meet the memories of
+-- its namespace alone.
 CREATE VIRTUAL TABLE memories_fts USING fts5 (
-    content, keywords,
-    content = 'memories', content_rowid = 'seq', tokenize = 'unicode61 remove_diacritics 2'
+    content, keywords, search_terms, scope,
+    content = 'memories', content_rowid = 'seq', tokenize = 'porter unicode61 remove_diacritics 2'
 );
 
+-- In how many memories each word is.
+CREATE VIRTUAL TABLE memories_words USING fts5vocab (memories_fts, 'row');
+
 CREATE TRIGGER memories_fts_insert AFTER INSERT ON memories BEGIN
-    INSERT INTO memories_fts (rowid, content, keywords)
-    VALUES (new.seq, new.content, new.keywords);
+    INSERT INTO memories_fts (rowid, content, keywords, search_terms, scope)
+    VALUES (new.seq, new.content, new.keywords, new.search_terms, new.scope);
 END;
 
 CREATE TRIGGER memories_fts_delete AFTER DELETE ON memories BEGIN
-    INSERT INTO memories_fts (memories_fts, rowid, content, keywords)
-    VALUES ('delete', old.seq, old.content, old.keywords);
+    INSERT INTO memories_fts (memories_fts, rowid, content, keywords, search_terms, scope)
+    VALUES ('delete', old.seq, old.content, old.keywords, old.search_terms, old.scope);
 END;
 
 -- `put` writes every column; only words that changed are indexed again.
 CREATE TRIGGER memories_fts_update AFTER UPDATE ON memories
-WHEN old.seq <> new.seq OR old.content <> new.content OR old.keywords <> new.keywords BEGIN
-    INSERT INTO memories_fts (memories_fts, rowid, content, keywords)
-    VALUES ('delete', old.seq, old.content, old.keywords);
-    INSERT INTO memories_fts (rowid, content, keywords)
-    VALUES (new.seq, new.content, new.keywords);
+WHEN old.seq <> new.seq OR old.content <> new.content OR old.keywords <> new.keywords
+    OR old.search_terms <> new.search_terms OR old.scope <> new.scope BEGIN
+    INSERT INTO memories_fts (memories_fts, rowid, content, keywords, search_terms, scope)
+    VALUES ('delete', old.seq, old.content, old.keywords, old.search_terms, old.scope);
+    INSERT INTO memories_fts (rowid, content, keywords, search_terms, scope)
+    VALUES (new.seq, new.content, new.keywords, new.search_terms, new.scope);
 END;
 
 CREATE TABLE skills (

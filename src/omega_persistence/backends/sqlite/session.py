@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from operator import itemgetter, length_hint
-from typing import TYPE_CHECKING, Any, LiteralString, cast
+from typing import TYPE_CHECKING, Any, LiteralString
 
 from omega_persistence.backends import events
 from omega_persistence.backends.sqlite import contents, fork, search, staging
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import apsw
 
     from omega_persistence.backends import Row, Value
+    from omega_persistence.backends.questions import Question
     from omega_persistence.backends.sqlite.connection import Patience
 
 
@@ -53,12 +54,13 @@ class SQLiteSession:
         self.lost: StorageError | None = None
         self._target: apsw.Connection | Timed | _LostTransaction = connection
         self._in_transaction = False
+        self._tokenizer: search.Tokenizer | None = None
         fork.watch(self)
 
     def use(self, connection: apsw.Connection, patience: Patience) -> None:
         """Go on with a new connection."""
         self.connection = self._target = connection
-        self.timer, self.patience = None, patience
+        self.timer, self.patience, self._tokenizer = None, patience, None
         self.spoilt = self._in_transaction = False
 
     def listen(self) -> None:
@@ -131,11 +133,15 @@ class SQLiteSession:
             ours.index = before + len(rows) - 1 - length_hint(remaining)
             raise ours from error
 
-    def match(self, namespace: str, words: list[str], limit: int) -> list[tuple[str, float]]:
-        """Memories that hold any of the words, best first."""
-        query = search.any_of(words)
-        hits = self.rows(search.MATCH, query=query, namespace=namespace, limit=limit)
-        return cast("list[tuple[str, float]]", hits)
+    def search(self, namespace: str, question: Question) -> search.Search:
+        """A question to the full-text index."""
+        return search.Search(self, namespace, question)
+
+    def tokens(self, text: str) -> list[tuple[int, int, str]]:
+        """The words of a text as the full-text index knows them."""
+        if self._tokenizer is None:
+            self._tokenizer = search.Tokenizer(self.connection)
+        return self._tokenizer(text)
 
     def same_memory(self, namespace: str, content: str, speaker: str | None) -> str | None:
         """The first memory to arrive that has exactly this content and speaker."""
