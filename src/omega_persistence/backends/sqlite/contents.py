@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
+from typing import TYPE_CHECKING
 
 from omega_persistence.backends.sqlite.filters import VISIBLE
+
+if TYPE_CHECKING:
+    from omega_persistence.backends.sqlite.session import SQLiteSession
 
 _WORDS = 4
 """How many words of a content are looked up: the fewer memories hold them all, the better."""
 
-_LONGEST = 1000
-"""Characters of a word that is looked up; one that goes on and on costs more than it tells."""
-
-# A character that FTS5 knows as part of a word, whichever version of Unicode it was made from:
-# Python's letters and digits without those that were marks when they were new.
-_TOLD = re.compile(r"[^\W_\u19b0-\u19c9\u1cf2\u1cf3]")
+_LOOKED_AT = 2000
+"""Characters of a content from which they are chosen."""
 
 _SAME = f"""
       AND memories.namespace = :namespace
@@ -36,14 +35,26 @@ SAME_BY_WORDS = f"""
 SAME_BY_SCAN = f"SELECT memories.id FROM memories WHERE TRUE {_SAME} ORDER BY seq LIMIT 1"
 
 
-def words_of(content: str) -> str | None:
+def first_of(
+    session: SQLiteSession, namespace: str, content: str, speaker: str | None
+) -> str | None:
+    """The first memory to arrive that has exactly this content and speaker."""
+    query = _query(session, content)
+    sql = SAME_BY_SCAN if query is None else SAME_BY_WORDS
+    found = session.row(sql, query=query, namespace=namespace, content=content, speaker=speaker)
+    return found[0] if found else None
+
+
+def _query(session: SQLiteSession, content: str) -> str | None:
     """An FTS5 query that every memory of this content matches; None if it has no words.
 
-    Words are what stands between blanks, since nothing else ends a word for every version of
-    Unicode. The longest are chosen, since those are the rare ones: at 100,000 memories the four
-    longest find a content ten times as fast as all of its words do.
+    Of its longest words, since those are the rare ones: at 100,000 memories the four longest find
+    a content ten times as fast as all of its words do.
     """
-    words = {word for word in content.split() if len(word) <= _LONGEST and _TOLD.search(word)}
+    beginning = content[:_LOOKED_AT]
+    places = session.tokens(beginning)
+    if len(content) > len(beginning):
+        places = places[:-1]  # which may be cut off
+    words = {beginning[start:end] for start, end, _ in places}
     chosen = sorted(words, key=lambda word: (-len(word), word))[:_WORDS]
-    quoted = (word.replace('"', '""') for word in chosen)
-    return " AND ".join(f'content : "{word}"' for word in quoted) or None
+    return " AND ".join(f'content : "{word}"' for word in chosen) or None

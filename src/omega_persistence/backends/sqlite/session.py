@@ -145,10 +145,7 @@ class SQLiteSession:
 
     def same_memory(self, namespace: str, content: str, speaker: str | None) -> str | None:
         """The first memory to arrive that has exactly this content and speaker."""
-        query = contents.words_of(content)
-        sql = contents.SAME_BY_SCAN if query is None else contents.SAME_BY_WORDS
-        found = self.row(sql, query=query, namespace=namespace, content=content, speaker=speaker)
-        return found[0] if found else None
+        return contents.first_of(self, namespace, content, speaker)
 
     def begin(self, kind: LiteralString) -> None:
         """Open a transaction: ``IMMEDIATE`` to write, ``DEFERRED`` to read."""
