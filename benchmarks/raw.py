@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import apsw
-from msgspec.structs import astuple
+
+from omega_persistence.entities.memories import Memories
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +25,7 @@ _COLUMNS = (
 
 # Not even an upsert, which the library's put is.
 INSERT = (
-    f"INSERT INTO memories (namespace, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    f"INSERT INTO memories (namespace, {_COLUMNS}, search_terms) VALUES ({', '.join('?' * 14)})"
 )
 
 GET = f"SELECT {_COLUMNS} FROM memories WHERE namespace = ? AND id = ?"
@@ -60,5 +61,5 @@ def connect(path: str) -> apsw.Connection:
 
 
 def rows(memories: Iterable[StoredMemory]) -> list[tuple[Any, ...]]:
-    """What INSERT takes."""
-    return [(NAMESPACE, *astuple(memory)) for memory in memories]
+    """What INSERT takes, with the columns that the full-text index needs."""
+    return [Memories.table.row(NAMESPACE, memory) for memory in memories]

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, LiteralString, Protocol
 from msgspec import Struct
 
 from omega_persistence.backends.filters import ANY, Filter
-from omega_persistence.backends.questions import Question
 
 if TYPE_CHECKING:
     import os
     from contextlib import AbstractContextManager
 
+    from omega_persistence.backends.questions import Question
     from omega_persistence.backends.surroundings import Surroundings
 
 Value = str | int | float | bytes | None
