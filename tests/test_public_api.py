@@ -35,8 +35,8 @@ PUBLIC = [
 STORE = {
     *("all", "backup", "check", "close", "compact", "delete_namespace", "delete_quarantined"),
     *("doctor", "export_jsonl", "import_jsonl", "in_namespace", "namespaces", "new_in_memory"),
-    *("optimize", "quarantine", "rehearse_migration", "remember", "remember_many", "restore"),
-    *("snapshot", "statistics", "transaction", "verify_backup"),
+    *("optimize", "quarantine", "rehearse_migration", "remember", "remember_many"),
+    *("reindex", "restore", "snapshot", "statistics", "transaction", "verify_backup"),
 }
 
 IMPORTED = """

@@ -247,3 +247,15 @@ class WholeFile:
     def optimize(self) -> None:
         """Merge the full-text index and refresh what the query planner knows; writers wait."""
         self._backend.optimize()
+
+    def reindex(self, *, progress: Progress | None = None) -> None:
+        """Build the full-text index anew from the memories, in one transaction.
+
+        Searches go on with the old one until it is done; writers wait, about a minute for a
+        million memories. For an index that `check` has found damaged: the memories themselves are
+        not touched.
+
+        Args:
+            progress: Called with (memories done, memories in all) after each 1,000.
+        """
+        self._backend.reindex(progress)

@@ -47,6 +47,32 @@ def test_optimize_merges_the_full_text_index_and_tells_the_planner(
     assert [hit.memory.id for hit in file_store.memories.search("word42")] == ["m42"]
 
 
+def test_reindex_repairs_what_check_found_and_tells_how_far_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with OmegaStore(path, durability="normal") as store:
+        store.memories.put_many(memory(f"m{n:04}", content=f"word{n}") for n in range(2500))
+        store.in_namespace("other").memories.put(memory("expired", content="word0", expires_at=1))
+    execute(path, "INSERT INTO memories_fts (memories_fts) VALUES ('delete-all')")
+    with OmegaStore(path) as store:
+        assert [problem.kind for problem in store.check()] == ["full_text"]
+        assert store.memories.search("word7") == []
+        told: list[tuple[int, int]] = []
+
+        def stop(done: int, total: int) -> None:
+            told.append((done, total))
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            store.reindex(progress=stop)
+        assert [problem.kind for problem in store.check()] == ["full_text"]
+        store.reindex(progress=lambda done, total: told.append((done, total)))
+        assert told == [(1000, 2501), (1000, 2501), (2000, 2501), (2501, 2501)]
+        assert store.check() == []
+        assert [hit.memory.id for hit in store.memories.search("word7")] == ["m0007"]
+        store.reindex()
+        assert store.check() == []
+
+
 @pytest.mark.parametrize("work", ["compact", "optimize"])
 def test_readers_go_on_and_see_what_they_saw(work: str, tmp_path: Path) -> None:
     with OmegaStore(tmp_path / "store.db", busy_timeout=0.1) as store:
@@ -58,7 +84,7 @@ def test_readers_go_on_and_see_what_they_saw(work: str, tmp_path: Path) -> None:
         assert store.check() == []
 
 
-@pytest.mark.parametrize("work", ["compact", "optimize"])
+@pytest.mark.parametrize("work", ["compact", "optimize", "reindex"])
 @pytest.mark.parametrize("block", ["transaction", "snapshot"])
 def test_neither_is_done_within_a_block_of_the_same_thread(
     block: str, work: str, store: OmegaStore

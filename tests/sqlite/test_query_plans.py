@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 LIST = Path(__file__).with_name("query_plans.txt")
 
 # These look at the whole file, once in its life or when they are asked to.
-OF_THE_WHOLE_FILE = {"legacy", "schema", "layout", "inspection", "checksums"}
+OF_THE_WHOLE_FILE = {"legacy", "schema", "layout", "inspection", "checksums", "reindexing"}
 A_PROGRAM = {"__main__"}  # importing it would start it
 
 STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH|AND|WHERE|ORDER BY)\b")

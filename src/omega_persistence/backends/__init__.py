@@ -212,6 +212,10 @@ class Backend(Scope, Protocol):
         """Bring indexes and statistics into shape."""
         ...
 
+    def reindex(self, progress: Progress | None) -> None:
+        """Build what is derived from the records anew; progress is in memories."""
+        ...
+
     def close(self) -> None:
         """Release everything; no scope can be entered afterwards."""
         ...

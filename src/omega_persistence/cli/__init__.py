@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from omega_persistence import __version__
-from omega_persistence.cli import copies, demo, doctor, records, upkeep
+from omega_persistence.cli import copies, demo, doctor, records, remembering, upkeep
 from omega_persistence.cli.completion import PROGRAM, shell_completion
 from omega_persistence.cli.program import EXIT_CODES, Program, StoreCommand
 
@@ -55,6 +55,7 @@ _COMMANDS = (
     (_RECORDS, "get", records.get),
     (_RECORDS, "list", records.list_),
     (_RECORDS, "put", records.put),
+    (_RECORDS, "remember", remembering.remember),
     (_RECORDS, "search", records.search),
     (_COPIES, "backup", copies.backup),
     (_COPIES, "restore", copies.restore),
@@ -66,6 +67,8 @@ _COMMANDS = (
     (_FILE, "quarantine", upkeep.quarantine),
     (_FILE, "migrate", upkeep.migrate),
     (_FILE, "compact", upkeep.compact),
+    (_FILE, "reindex", upkeep.reindex),
+    (_FILE, "reembed", remembering.reembed),
 )
 for _panel, _name, _function in _COMMANDS:
     app.command(_name, cls=StoreCommand, rich_help_panel=_panel)(_function)

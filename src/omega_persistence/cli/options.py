@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from omega_persistence.backends import Scope
     from omega_persistence.entities.base import Collection
+    from omega_persistence.entities.embedding import Embed, Embedder
 
 STORE_VARIABLE = "OMEGA_PERSISTENCE_STORE"
 NAMESPACE_VARIABLE = "OMEGA_PERSISTENCE_NAMESPACE"
@@ -90,13 +91,20 @@ def entity_of(name: str) -> type[Any]:
 
 
 @contextmanager
-def open_to_read(path: str, namespace: str) -> Generator[OmegaStore]:
+def open_to_read(
+    path: str, namespace: str, *, embedder: Embed | Embedder | None = None
+) -> Generator[OmegaStore]:
     """A store that is neither made nor migrated nor changed in any way."""
     log = full_path(path) + "-wal"
     in_use = os.path.exists(log)
     try:
         with OmegaStore(
-            path, namespace=namespace, create=False, migrate=False, read_only=True
+            path,
+            namespace=namespace,
+            create=False,
+            migrate=False,
+            read_only=True,
+            embedder=embedder,
         ) as store:
             yield store
     finally:
@@ -107,10 +115,22 @@ def open_to_read(path: str, namespace: str) -> Generator[OmegaStore]:
 
 
 def open_to_write(
-    path: str, namespace: str, *, create: bool = False, checksums: bool = False
+    path: str,
+    namespace: str,
+    *,
+    create: bool = False,
+    checksums: bool = False,
+    embedder: Embed | Embedder | None = None,
 ) -> OmegaStore:
     """A store for writing; an older file is not migrated by the way."""
-    return OmegaStore(path, namespace=namespace, create=create, migrate=False, checksums=checksums)
+    return OmegaStore(
+        path,
+        namespace=namespace,
+        create=create,
+        migrate=False,
+        checksums=checksums,
+        embedder=embedder,
+    )
 
 
 def full_path(path: str) -> str:

@@ -25,7 +25,11 @@ _IN_PYTHON = (
         re.compile(r"(?<![\w.])(backup|check|compact|doctor|quarantine|restore)\(\)"),
         r"`omega-persistence \1`",
     ),
-    (re.compile(r"\b(delete_quarantined|memories\.purge_expired)\(\)"), r"\1() in Python"),
+    (re.compile(r"\bvectors\.(reembed)\(\)"), r"`omega-persistence \1`"),
+    (
+        re.compile(r"\b(delete_quarantined|memories\.purge_expired|vectors\.serve)\(\)"),
+        r"\1() in Python",
+    ),
 )
 
 

@@ -1,4 +1,4 @@
-"""Commands about the whole file: init, stats, check, quarantine, migrate, compact."""
+"""Commands about the whole file: init, stats, check, quarantine, migrate, compact, reindex."""
 
 from __future__ import annotations
 
@@ -220,3 +220,18 @@ def compact(path: Store, json: JSON = False) -> None:
         output.print_json(document)
     else:
         screen.say(f"{path}: {size(before)} before, {size(after)} now.")
+
+
+def reindex(path: Store, json: JSON = False) -> None:
+    """Build the full-text index anew from the memories; writers wait meanwhile."""
+    from omega_persistence.cli import screen
+
+    with (
+        open_to_write(path, "default") as store,
+        screen.progress_bar("indexing", "memories") as progress,
+    ):
+        store.reindex(progress=progress)
+    if json:
+        output.print_json({"store": full_path(path), "reindexed": True})
+    else:
+        screen.say(f"Built the index of {path} anew.")

@@ -198,6 +198,13 @@ class SQLiteBackend:
         self._alone("INSERT INTO memories_fts (memories_fts) VALUES ('optimize')")
         self._alone("PRAGMA optimize = 0x10002")
 
+    def reindex(self, progress: Progress | None) -> None:
+        """Build what is derived from the records anew, in one transaction."""
+        from omega_persistence.backends.sqlite import reindexing  # noqa: PLC0415 - seldom needed
+
+        with self.atomic(alone=True) as session:
+            reindexing.reindex(session, progress)
+
     def close(self) -> None:
         """Close every connection; readers at work close when they are done.
 
