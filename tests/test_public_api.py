@@ -29,7 +29,7 @@ PUBLIC = [
     *("SearchHit", "Snapshot", "StorageError", "StorageFullError", "StoredArchitecture"),
     *("StoredCausalEdge", "StoredIntelligence", "StoredMemory", "StoredReflexionEpisode"),
     *("StoredSkill", "StoredVector", "Tier", "Transaction", "TransactionError"),
-    "UnsupportedError",
+    *("UnsupportedError", "VectorHit"),
 ]
 
 STORE = {

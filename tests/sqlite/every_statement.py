@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -84,6 +85,7 @@ def do_everything(store: OmegaStore, folder: Path) -> None:
     store.intelligences.by_architecture("a0001")
     store.vectors.by_memory("m0001")
     store.vectors.first_by_memory("m0001")
+    _search_vectors(store)
     store.reflexion_episodes.by_memory("m0001")
     store.reflexion_episodes.by_trigger("t1")
     store.causal_edges.outgoing("m0001")
@@ -116,6 +118,22 @@ def _remember(store: OmegaStore) -> None:
     store.vectors.serve("model1")
     store.vectors.serving_space()
     store.vectors.reembed("model1", "model2", lambda texts: [[1.0]] * len(texts), keep_old=False)
+
+
+def _search_vectors(store: OmegaStore) -> None:
+    """First with nothing in memory, then after changes that stay and changes that do not."""
+    query = [1.0, 0.5]
+    store.vectors.nearest(query, space="model0", exact=True)
+    store.vectors.nearest(query, space="model0", tiers=[1, 2], session="s1")
+    (first, *_) = store.vectors.nearest(query, space="model0")
+    store.vectors.put(store.vectors.get(first.vector_id))
+    store.vectors.nearest(query, space="model0")
+    with suppress(KeyError), store.transaction() as tx:
+        tx.vectors.delete(first.vector_id)
+        tx.vectors.nearest(query, space="model0")
+        raise KeyError
+    store.vectors.put(store.vectors.get(first.vector_id))
+    assert store.vectors.nearest(query, space="model0")[0] == first
 
 
 def _be_refused(store: OmegaStore) -> None:

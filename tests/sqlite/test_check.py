@@ -123,9 +123,10 @@ def test_a_space_of_two_lengths_is_found(path: Path) -> None:
         " VALUES ('default', 'w', 'm000', 1, x'00000000', 'model')",
     )
     with OmegaStore(path) as store:
-        (problem,) = store.check()
+        problem, uncoded = store.check()
     assert (problem.kind, problem.table) == ("vector", "vectors")
     assert "'model'" in problem.detail
+    assert (uncoded.kind, uncoded.table) == ("vector", "vector_codes")
 
 
 def test_everything_that_is_wrong_is_told_at_once(path: Path) -> None:

@@ -192,4 +192,5 @@ def test_every_foreign_key_is_found_by_an_index(tmp_path: Path) -> None:
             WHERE NOT list.partial GROUP BY list.name""",
             table,
         )
-        assert any(f"{index},".startswith(f"{columns},") for (index,) in indexes), (table, columns)
+        if columns != "seq":  # the primary key
+            assert any(f"{index},".startswith(f"{columns},") for (index,) in indexes), table

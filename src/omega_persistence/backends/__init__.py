@@ -127,6 +127,38 @@ class Session(Protocol):
         """The id of the first memory to arrive with this very content and metadata's speaker."""
         ...
 
+    def index_vectors(self, namespace: str, vectors: Sequence[tuple[str, int, bytes]], /) -> None:
+        """Let `nearest` find vectors: (id, dimensions, float32 numbers), as they were just written.
+
+        Belongs to the transaction that wrote them; deleted ones are forgotten by themselves.
+        """
+        ...
+
+    def nearest(
+        self,
+        namespace: str,
+        space: str,
+        query: bytes,
+        limit: int,
+        *,
+        filter: Filter = ANY,
+        exact: bool = False,
+    ) -> list[tuple[str, str, float]]:
+        """Memories by the cosine of their closest vector: (memory id, vector id, cosine).
+
+        Best first, ties by id, each memory once. Among the vectors of the space that have as many
+        dimensions as the query, which is float32, little-endian. Needs a session of `snapshot` or
+        `atomic`. The cosines are those of the vectors; unless it is ``exact``, the search may now
+        and then miss one that belongs in the answer. A zero vector has the cosine 0 with any.
+        """
+        ...
+
+    def similarities(
+        self, namespace: str, space: str, query: bytes, memory_ids: Sequence[str], /
+    ) -> list[tuple[str, float]]:
+        """The cosine of the closest vector of each memory that has one and has not expired."""
+        ...
+
 
 class Scope(Protocol):
     """Where collections get their sessions: a backend, or a transaction already open."""

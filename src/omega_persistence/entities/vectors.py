@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, overload
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from omega_persistence.backends.table import Table
 from omega_persistence.entities import spaces
-from omega_persistence.entities.base import Children, require_kind
+from omega_persistence.entities.base import SHARED, Children, checked_limit, require_kind
 from omega_persistence.entities.conflicts import conflict
 from omega_persistence.entities.embedding import embedder_for
+from omega_persistence.entities.filters import checked_filter
 from omega_persistence.entities.record import (
     MAX_BYTES,
     Id,
@@ -22,13 +23,14 @@ from omega_persistence.entities.record import (
 from omega_persistence.errors import InvalidDataError, NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
     from omega_persistence.backends import Progress, Session
     from omega_persistence.entities.embedding import Embed, Embedder
+    from omega_persistence.entities.filters import Where
 
 
 class StoredVector(Record, frozen=True, kw_only=True, gc=False):
@@ -58,21 +60,7 @@ class StoredVector(Record, frozen=True, kw_only=True, gc=False):
             InvalidDataError: the array has another shape, is empty, or holds other than numbers
                 that are finite as float32.
         """
-        import numpy as np  # noqa: PLC0415 - not every process has vectors
-
-        try:
-            with np.errstate(over="ignore"):
-                # Without "same_kind" texts, dates and half of each complex number would pass.
-                numbers = np.asarray(array).astype("<f4", casting="same_kind")
-        except (TypeError, ValueError) as error:
-            message = f"a vector is made of numbers: {error}"
-            raise InvalidDataError(message, field="array") from error
-        if numbers.ndim != 1 or not numbers.size or not np.isfinite(numbers).all():
-            message = (
-                "a vector is one row of numbers, all finite as float32; this array has the shape"
-                f" {numbers.shape}"
-            )
-            raise InvalidDataError(message, field="array")
+        numbers = _numbers(array, 1)
         return cls(
             id=new_id() if id is None else id,
             memory_id=memory_id,
@@ -98,10 +86,94 @@ class StoredVector(Record, frozen=True, kw_only=True, gc=False):
         return None
 
 
+class VectorHit(Struct, frozen=True):
+    """A memory found by its closest vector.
+
+    The score is their cosine, from -1 to 1, computed from the stored float32 numbers; 0 if either
+    vector is zero.
+    """
+
+    memory_id: str
+    vector_id: str
+    score: float
+
+
+def _numbers(array: ArrayLike, axes: Literal[1, 2]) -> NDArray[np.float32]:
+    """A vector, or a matrix whose rows are vectors, as float32 in the order of a blob."""
+    import numpy as np  # noqa: PLC0415 - not every process has vectors
+
+    what = "a vector is" if axes == 1 else "vectors are the rows of"
+    try:
+        with np.errstate(over="ignore"):
+            # Without "same_kind" texts, dates and half of each complex number would pass.
+            numbers = np.asarray(array).astype("<f4", casting="same_kind", copy=False)
+    except (TypeError, ValueError) as error:
+        message = f"{what} made of numbers: {error}"
+        raise InvalidDataError(message, field="array") from error
+    if numbers.ndim != axes or not numbers.shape[-1] or not np.isfinite(numbers).all():
+        form = "one row" if axes == 1 else "a matrix"
+        message = (
+            f"{what} {form} of numbers, all finite as float32; this array has the shape"
+            f" {numbers.shape}"
+        )
+        raise InvalidDataError(message, field="array")
+    return numbers
+
+
+def _rows(
+    matrix: NDArray[np.float32], ids: list[str], memory_ids: list[str], space: str
+) -> list[StoredVector]:
+    """The rows of a matrix as records, checked.
+
+    The numbers have been looked at, all at once, which is much faster than one by one; what is
+    left of `checked` is what the rows have in common, and ids that are not the plainest.
+    """
+    dimensions = matrix.shape[1]
+    vectors: list[StoredVector] = []
+    for index, (id, memory_id, row) in enumerate(zip(ids, memory_ids, matrix, strict=True)):
+        vector = StoredVector(
+            id=id,
+            memory_id=memory_id,
+            dimensions=dimensions,
+            data_blob=row.tobytes(),
+            space=space,
+        )
+        if not index or not (_is_plain(id) and _is_plain(memory_id)):
+            vector = checked(vector, StoredVector, index)
+        vectors.append(vector)
+    return vectors
+
+
+def _is_plain(id: object) -> bool:
+    return type(id) is str and 0 < len(id) < 1000 and id.isascii() and "\0" not in id
+
+
 _BY_MEMORY = """
     AND memory_id = :memory_id
     ORDER BY id
     LIMIT :limit"""
+
+# Seeks in the index, two for each space and length, and never a scan. UNION, and not UNION ALL,
+# since in a damaged index one may follow itself for ever.
+_SPACES = """
+    WITH RECURSIVE spaces (space, dimensions) AS (
+        SELECT * FROM (
+            SELECT space, dimensions FROM vectors WHERE namespace = :namespace
+            ORDER BY space, dimensions LIMIT 1
+        ) AS first
+        UNION
+        SELECT following.space, following.dimensions
+        FROM spaces JOIN vectors AS following ON following.seq = coalesce(
+            (SELECT seq FROM vectors
+             WHERE namespace = :namespace AND space = spaces.space
+               AND dimensions > spaces.dimensions
+             ORDER BY dimensions LIMIT 1),
+            (SELECT seq FROM vectors
+             WHERE namespace = :namespace AND space > spaces.space
+             ORDER BY space, dimensions LIMIT 1))
+    )
+    SELECT space, dimensions FROM spaces
+"""
 
 # Two seeks in the index; with <> or OR the whole space may be walked.
 _OTHER_DIMENSIONS = """
@@ -137,6 +209,143 @@ class Vectors(Children[StoredVector]):
             message = f"memory {memory_id!r:.80} has no vector in namespace {self._namespace!r}"
             raise NotFoundError(message, kind="StoredVector", field="memory_id")
         return found[0]
+
+    @overload
+    def put_many(self, records: Iterable[StoredVector]) -> int: ...
+
+    @overload
+    def put_many(
+        self,
+        records: NDArray[Any],
+        *,
+        memory_ids: Iterable[str],
+        space: str = "",
+        ids: Iterable[str] | None = None,
+    ) -> int: ...
+
+    def put_many(
+        self,
+        records: Iterable[StoredVector] | NDArray[Any],
+        *,
+        memory_ids: Iterable[str] | None = None,
+        space: str = "",
+        ids: Iterable[str] | None = None,
+    ) -> int:
+        """Put all of them in one transaction, or none; returns how many.
+
+        Args:
+            records: Vectors; or a matrix of numbers whose rows are the embeddings of
+                ``memory_ids``, which is then needed.
+            memory_ids: The memory of each row.
+            space: The embedding model of the matrix.
+            ids: The id of each row's vector; time-ordered UUIDs by default.
+
+        Everything is checked before the first is written. Errors carry the position as ``index``,
+        from 0.
+        """
+        if memory_ids is None:
+            return super().put_many(cast("Iterable[StoredVector]", records))
+        matrix = _numbers(cast("NDArray[Any]", records), 2)
+        owners = list(memory_ids)
+        names = [new_id() for _ in owners] if ids is None else list(ids)
+        if not len(owners) == len(names) == len(matrix):
+            message = f"{len(matrix)} rows need as many ids: not {len(owners)}, nor {len(names)}"
+            raise InvalidDataError(message, field="memory_ids")
+        vectors = _rows(matrix, names, owners, space)
+        if vectors:
+            with self._scope.atomic(alone=len(vectors) > SHARED) as session:
+                self.write(session, vectors)
+        return len(vectors)
+
+    def nearest(
+        self,
+        query: ArrayLike,
+        *,
+        limit: int | None = 10,
+        space: str | None = None,
+        tiers: Iterable[int] | None = None,
+        session: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        min_importance: float | None = None,
+        where: Where | None = None,
+        exact: bool = False,
+    ) -> list[VectorHit]:
+        """The memories whose vectors are closest to a query by cosine, best first, ties by id.
+
+        Only memories that have not expired and pass every filter count towards the limit. Each
+        appears once, with the closest of its vectors in the space. Reads one snapshot, and within
+        a transaction finds what that has written.
+
+        Args:
+            query: As many numbers as the vectors of the space have.
+            limit: How many at most; None for all, in the order of their cosines.
+            space: The embedding model; by default the one that was chosen with `serve`, else the
+                only one with vectors of that length.
+            tiers: Numbers from 1 to 12, or members of `Tier`.
+            session: The conversation or task.
+            since: The earliest ``created_at``, in Unix seconds.
+            until: The Unix time before which ``created_at`` must be.
+            min_importance: From 0 to 1.
+            where: Key of the metadata -> the value it must have, or comparisons that must hold:
+                ``{"speaker": "Ann", "score": {">=": 3}}``; dots lead into objects.
+            exact: Read every vector. Otherwise the search looks through compact codes of them,
+                and of the ten closest finds 9.97 on average.
+
+        Raises:
+            InvalidDataError: the space holds vectors of other lengths only, or several spaces
+                have vectors of that length and none was named.
+
+        Cost: about a millisecond for 100,000 vectors, and linear; an exact search takes a hundred
+        times as long. The first search of a process reads all codes of the space, which then stay
+        in memory, a byte for each number.
+        """
+        wanted = checked_limit(limit)
+        numbers = _numbers(query, 1)
+        if space is not None:
+            require_kind("space", space)
+        filter = checked_filter(
+            tiers=tiers,
+            session=session,
+            since=since,
+            until=until,
+            min_importance=min_importance,
+            where=where,
+        )
+        with self._scope.snapshot() as reader:
+            chosen = self.space_of(reader, numbers.size, space)
+            if chosen is None:
+                return []
+            found = reader.nearest(
+                self._namespace, chosen, numbers.tobytes(), wanted, filter=filter, exact=exact
+            )
+        return [VectorHit(*each) for each in found]
+
+    def space_of(self, session: Session, dimensions: int, space: str | None) -> str | None:
+        """The space that a query of so many dimensions searches; None if there are no vectors.
+
+        Raises:
+            InvalidDataError: it fits no space, not the one that is named, or several.
+        """
+        rows = session.rows(_SPACES, namespace=self._namespace)
+        if space is None:
+            space = spaces.serving(session, self._namespace)
+        known = [(name, length) for name, length in rows if space is None or name == space]
+        fitting = [name for name, length in known if length == dimensions]
+        if not known or len(fitting) == 1:
+            return fitting[0] if fitting else None
+        held = ", ".join(f"{name!r:.80} of {length}" for name, length in known)
+        if fitting:
+            message = f"several spaces hold vectors of {dimensions} dimensions: {held}"
+            raise InvalidDataError(message, field="space", hint="Name one of them as space.")
+        message = f"no space holds vectors of {dimensions} dimensions: there is {held}"
+        raise InvalidDataError(message, field="query", hint="Use the model that embedded them.")
+
+    def write(self, session: Session, records: Sequence[StoredVector]) -> None:
+        """Write checked vectors into an open transaction, and what the search finds them by."""
+        super().write(session, records)
+        vectors = [(record.id, record.dimensions, record.data_blob) for record in records]
+        session.index_vectors(self._namespace, vectors)
 
     def serving_space(self) -> str | None:
         """The space that this namespace is searched in: the one chosen, else the only one.

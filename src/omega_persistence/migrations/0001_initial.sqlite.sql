@@ -139,8 +139,9 @@ CREATE TABLE vectors (
     id TEXT NOT NULL CHECK (id <> ''),
     memory_id TEXT NOT NULL,
     dimensions INTEGER NOT NULL CHECK (dimensions > 0),
-    data_blob BLOB NOT NULL CHECK (length(data_blob) = 4 * dimensions),
     space TEXT NOT NULL,
+    -- Last, since a column behind long ones is reached page by page.
+    data_blob BLOB NOT NULL CHECK (length(data_blob) = 4 * dimensions),
     UNIQUE (namespace, id),
     FOREIGN KEY (namespace, memory_id) REFERENCES memories (namespace, id) ON DELETE CASCADE
 ) STRICT;
@@ -154,6 +155,40 @@ CREATE TABLE serving_spaces (
     namespace TEXT NOT NULL PRIMARY KEY CHECK (namespace <> ''),
     space TEXT NOT NULL
 ) STRICT;
+
+-- A quarter of the bytes of each vector, for the search: written by the library with the vector,
+-- and made of it alone. Apart, so that all can be read without the vectors.
+CREATE TABLE vector_codes (
+    seq INTEGER PRIMARY KEY REFERENCES vectors (seq) ON DELETE CASCADE,
+    code BLOB NOT NULL
+) STRICT;
+
+-- What searches follow in every process: the newest row names the state of all codes. Numbers
+-- follow each other, since the last one stays; a number that is given again after a rollback or a
+-- restore comes with another token.
+CREATE TABLE vector_changes (
+    number INTEGER PRIMARY KEY,
+    seq INTEGER NOT NULL,
+    token INTEGER NOT NULL
+) STRICT;
+
+CREATE TRIGGER vector_codes_insert AFTER INSERT ON vector_codes BEGIN
+    INSERT INTO vector_changes (seq, token) VALUES (new.seq, random());
+END;
+
+CREATE TRIGGER vector_codes_delete AFTER DELETE ON vector_codes BEGIN
+    INSERT INTO vector_changes (seq, token) VALUES (old.seq, random());
+END;
+
+CREATE TRIGGER vector_codes_update AFTER UPDATE ON vector_codes BEGIN
+    INSERT INTO vector_changes (seq, token) VALUES (new.seq, random());
+END;
+
+-- Whoever is further behind reads all codes again, which is cheaper.
+CREATE TRIGGER vector_changes_trim AFTER INSERT ON vector_changes
+WHEN new.number % 1000 = 0 BEGIN
+    DELETE FROM vector_changes WHERE number <= new.number - 20000;
+END;
 
 CREATE TABLE reflexion_episodes (
     namespace TEXT NOT NULL CHECK (namespace <> ''),

@@ -215,6 +215,7 @@ class SQLiteBackend:
         if self._connector.refusal is None:
             self._writer.close("it is closed")
             self._readers.close()
+            self._connector.mirrors.clear()
 
     def abandon(self) -> list[apsw.Connection]:
         """Refuse all further use, in a forked child; returns every connection it inherited."""

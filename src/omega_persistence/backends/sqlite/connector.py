@@ -13,6 +13,7 @@ from omega_persistence.backends.sqlite import fork
 from omega_persistence.backends.sqlite.connection import MEMORY, SYNCHRONOUS, Patience, connect
 from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, says_damage, translate
 from omega_persistence.backends.sqlite.files import left_open, require_local
+from omega_persistence.backends.sqlite.vectors.mirrors import Mirrors
 from omega_persistence.errors import (
     ClosedError,
     InvalidDataError,
@@ -34,6 +35,7 @@ class Connector:
         address: The absolute path of the file, or ``:memory:``.
         checksums: Whether the file must have page checksums; a new one will.
         refusal: Why the store cannot be used any more; None while it can.
+        mirrors: What its connections share of vector codes.
         unclean: Whether the last to use the file had not closed it when it was opened here.
     """
 
@@ -66,6 +68,7 @@ class Connector:
         self.refusal: str | None = None
         self.unclean = False
         self.checksums = checksums
+        self.mirrors = Mirrors()
         self._durability: Durability = durability
         self._immutable = False
         self._open: set[apsw.Connection] = set()

@@ -38,14 +38,14 @@ def check(connection: apsw.Connection, *, writable: bool, ours: bool = True) -> 
 
     Tables, indexes and triggers against the steps of the schema; pages, indexes, column types and
     CHECK rules; references; full text against the memories, which needs a connection that may
-    write; vector spaces; page checksums. A file that is not ``ours``, of the Rust crate, has
-    another schema, no full text and no spaces.
+    write; vector spaces and codes; page checksums. A file that is not ``ours``, of the Rust crate,
+    has another schema, no full text, no spaces and no codes.
     """
     connection.execute("PRAGMA shrink_memory").fetchall()  # look at the disk, not at the cache
     problems: list[Problem] = []
     looks = [_structure, _references]
     if ours:
-        looks = [_altered, *looks, _partial_indexes, _not_text, _mixed_spaces]
+        looks = [_altered, *looks, _partial_indexes, _not_text, _mixed_spaces, _vector_codes]
         looks += [_full_text] if writable else []
     failed = False
     for look in looks:
@@ -138,6 +138,14 @@ def _partial_indexes(connection: apsw.Connection) -> list[Problem]:
             detail = f"index {index} has other entries than the table has rows"
             problems.append(Problem(kind="integrity", table=table, detail=detail))
     return problems
+
+
+def _vector_codes(connection: apsw.Connection) -> list[Problem]:
+    if not connection.execute("SELECT EXISTS (SELECT 1 FROM vectors)").fetchall()[0][0]:
+        return []
+    from omega_persistence.backends.sqlite.vectors import inspection  # noqa: PLC0415 - loads numpy
+
+    return inspection.check(connection)
 
 
 def _not_text(connection: apsw.Connection) -> list[Problem]:

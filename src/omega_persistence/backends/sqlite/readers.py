@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from omega_persistence.backends import Row
     from omega_persistence.backends.sqlite.connector import Connector
+    from omega_persistence.backends.sqlite.vectors.mirrors import Mirrors
     from omega_persistence.backends.sqlite.writer import Writer
 
     class Readers(Protocol):
@@ -49,8 +50,8 @@ MAX_READERS = 16
 class Reader(SQLiteSession):
     """A session that only reads; leaving its ``with`` block gives it back."""
 
-    def __init__(self, connection: apsw.Connection, readers: Readers) -> None:
-        super().__init__(connection)
+    def __init__(self, connection: apsw.Connection, readers: Readers, mirrors: Mirrors) -> None:
+        super().__init__(connection, mirrors)
         self._readers = readers
 
     def __enter__(self) -> Self:
@@ -143,7 +144,7 @@ class _PooledReader(Reader):
 
     def __init__(self, connector: Connector, pool: Pool) -> None:
         patience = Patience(connector.busy_timeout)
-        super().__init__(_open_to_read(connector, patience), pool)
+        super().__init__(_open_to_read(connector, patience), pool, connector.mirrors)
         self.patience = patience
         self._connector = connector
 
@@ -194,10 +195,11 @@ class Shared:
 
     def take(self) -> Reader:
         """A session for one thread, which has the turn until it is given back."""
-        connection = self._writer.take_turn()[1].connection
+        _, writing = self._writer.take_turn()
+        connection = writing.connection
         reader = self._reader
         if reader is None or reader.spoilt or reader.connection is not connection:
-            reader = self._reader = Reader(connection, self)
+            reader = self._reader = Reader(connection, self, writing.mirrors)
         now = int(time())
         if now != reader.now:
             reader.now = now

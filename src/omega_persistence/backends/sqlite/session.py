@@ -7,9 +7,11 @@ from operator import itemgetter, length_hint
 from typing import TYPE_CHECKING, Any, LiteralString
 
 from omega_persistence.backends import events
+from omega_persistence.backends.filters import ANY
 from omega_persistence.backends.sqlite import contents, fork, search, staging
 from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, spoils_connection, translate
 from omega_persistence.backends.sqlite.timing import Timed
+from omega_persistence.backends.sqlite.vectors.mirrors import Mirrors, Space
 from omega_persistence.errors import (
     ClosedError,
     ConflictError,
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     import apsw
 
     from omega_persistence.backends import Row, Value
+    from omega_persistence.backends.filters import Filter
     from omega_persistence.backends.questions import Question
     from omega_persistence.backends.sqlite.connection import Patience
 
@@ -38,6 +41,7 @@ class SQLiteSession:
         cause: The error that spoilt it.
         lost: The error after which SQLite rolled the open transaction back by itself.
         patience: The connection's.
+        mirrors: The store's mirrors of vector codes.
         timer: What measures how long statements take, while somebody wants to know.
     """
 
@@ -46,8 +50,9 @@ class SQLiteSession:
     timer: Timed | None = None
     patience: Patience | None = None
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: apsw.Connection, mirrors: Mirrors | None = None) -> None:
         self.connection = connection
+        self.mirrors = mirrors or Mirrors()
         self.now = 0
         self.spoilt = False
         self.cause: StorageError | None = None
@@ -146,6 +151,41 @@ class SQLiteSession:
     def same_memory(self, namespace: str, content: str, speaker: str | None) -> str | None:
         """The first memory to arrive that has exactly this content and speaker."""
         return contents.first_of(self, namespace, content, speaker)
+
+    def index_vectors(self, namespace: str, vectors: Sequence[tuple[str, int, bytes]]) -> None:
+        """Write the codes of vectors that were just written in the same transaction."""
+        from omega_persistence.backends.sqlite.vectors import index  # noqa: PLC0415 - loads numpy
+
+        index.write(self, namespace, vectors)
+
+    def nearest(
+        self,
+        namespace: str,
+        space: str,
+        query: bytes,
+        limit: int,
+        *,
+        filter: Filter = ANY,
+        exact: bool = False,
+    ) -> list[tuple[str, str, float]]:
+        """Memories by the cosine of their closest vector, best first."""
+        from omega_persistence.backends.sqlite.vectors.nearest import (  # noqa: PLC0415 - numpy
+            Search,
+        )
+
+        where = Space(namespace, space, len(query) // 4)
+        return Search(self, where, query, filter).nearest(limit, exact=exact)
+
+    def similarities(
+        self, namespace: str, space: str, query: bytes, memory_ids: Sequence[str]
+    ) -> list[tuple[str, float]]:
+        """The cosine of the closest vector of each of these memories."""
+        from omega_persistence.backends.sqlite.vectors.nearest import (  # noqa: PLC0415 - numpy
+            Search,
+        )
+
+        where = Space(namespace, space, len(query) // 4)
+        return Search(self, where, query).similarities(memory_ids)
 
     def begin(self, kind: LiteralString) -> None:
         """Open a transaction: ``IMMEDIATE`` to write, ``DEFERRED`` to read."""

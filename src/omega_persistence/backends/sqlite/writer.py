@@ -46,7 +46,7 @@ class Writer:
     def use(self, connection: apsw.Connection) -> SQLiteSession:
         """Make this the writer connection."""
         self._drop()
-        self._session = SQLiteSession(connection)
+        self._session = SQLiteSession(connection, self._connector.mirrors)
         self._session.patience = self.patience
         self._checkpoints.watch(connection)
         return self._session

@@ -1,0 +1,73 @@
+"""Codes of vectors: a whole number from -127 to 127 for each of the numbers, and a scale.
+
+A code has the direction of its vector and the length 1: ``scale * levels`` is the unit vector, give
+or take a 254th of its largest number in each dimension. Scalar quantisation with a scale for each
+vector; the cosine of two MiniLM embeddings changes by about 0.0005.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from omega_persistence.errors import CorruptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+LEVELS = 127
+
+
+def layout(dimensions: int) -> np.dtype[np.void]:
+    """How a code lies in its blob: ``4 + dimensions`` bytes."""
+    return np.dtype([("scale", "<f4"), ("levels", "i1", (dimensions,))])
+
+
+def encode(matrix: NDArray[np.float32]) -> NDArray[np.void]:
+    """The codes of the rows of a matrix; of a zero vector, zeros.
+
+    The same on every machine: each step is exact, or one operation rounded as IEEE 754 says.
+    """
+    peaks = np.abs(matrix).max(axis=1, keepdims=True)
+    levels = np.rint(matrix / np.where(peaks == 0, 1, peaks) * np.float32(LEVELS))
+    lengths = np.sqrt(np.square(levels).sum(axis=1, dtype=np.float64))
+    codes = np.zeros(len(matrix), layout(matrix.shape[1]))
+    codes["levels"] = levels
+    codes["scale"] = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+    return codes
+
+
+def encode_blobs(blobs: Sequence[bytes], dimensions: int) -> list[bytes]:
+    """The code of each vector, all of these dimensions, as it is stored."""
+    data = encode(matrix(blobs, dimensions)).tobytes()
+    size = 4 + dimensions
+    return [data[start : start + size] for start in range(0, len(data), size)]
+
+
+def matrix(blobs: Sequence[bytes], dimensions: int) -> NDArray[np.float32]:
+    """The vectors of rows as the rows of a matrix.
+
+    Raises:
+        CorruptionError: a row does not hold so many numbers.
+    """
+    _require_length(blobs, 4 * dimensions)
+    return np.frombuffer(b"".join(blobs), "<f4").reshape(-1, dimensions)
+
+
+def decode(blobs: Sequence[bytes], dimensions: int) -> NDArray[np.void]:
+    """Stored codes, with the fields ``scale`` and ``levels``.
+
+    Raises:
+        CorruptionError: one of them is not the code of so many numbers.
+    """
+    _require_length(blobs, 4 + dimensions)
+    return np.frombuffer(b"".join(blobs), layout(dimensions))
+
+
+def _require_length(blobs: Sequence[object], length: int) -> None:
+    if not all(type(blob) is bytes and len(blob) == length for blob in blobs):
+        message = f"a vector or its code does not have the {length} bytes of its dimensions"
+        raise CorruptionError(message, hint="See check().")

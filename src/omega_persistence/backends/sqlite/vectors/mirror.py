@@ -1,0 +1,229 @@
+"""A copy in memory of the codes of one space, which follows every change of the file.
+
+Triggers log each change of a code in ``vector_changes``: a number, the vector's ``seq``, and a
+random token. So the newest entry that a session sees names the state that it sees, whether that is
+committed, its own and not yet committed, an older snapshot, or what a restore brought; and since
+numbers are given in order, an entry that two states share is one that all before it agree in.
+
+A mirror keeps the entries at which it stood. To serve a session it goes on from the last of them
+that the session's log has as well, and reads again only what has changed since, in either. Codes
+are added and never removed: for an older state, those that have come since are mere candidates
+more, which the rows of its snapshot then do not confirm.
+"""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import msgspec
+import numpy as np
+
+from omega_persistence.backends.sqlite.vectors import codes, scan
+from omega_persistence.backends.sqlite.vectors.scan import Scan
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from omega_persistence.backends.sqlite.session import SQLiteSession
+    from omega_persistence.backends.sqlite.vectors.mirrors import Space
+
+_PAGE = 4096  # codes read at a time
+
+_STOPS = 1000  # states that are kept in mind, for the snapshots that may still be open
+
+_FEW = 1000  # changes or outdated codes for which it is not worth while to read all again
+
+_SMALLEST = 1024  # codes for which a new block has room
+
+# From the last stop on, whose entry comes first if the session's log has it.
+_SINCE = "SELECT number, seq, token FROM vector_changes WHERE number >= :number ORDER BY number"
+
+_NEWEST = """
+    SELECT number, token FROM vector_changes
+    WHERE number = (SELECT max(number) FROM vector_changes)"""
+
+_AT = "SELECT token FROM vector_changes WHERE number = :number"
+
+_COUNT = """
+    SELECT count(*) FROM vectors
+    WHERE namespace = :namespace AND space = :space AND dimensions = :dimensions"""
+
+_CODES = """
+    SELECT vectors.seq, vector_codes.code
+    FROM vectors CROSS JOIN vector_codes ON vector_codes.seq = vectors.seq
+    WHERE vectors.namespace = :namespace AND vectors.space = :space
+      AND vectors.dimensions = :dimensions AND vectors.seq """
+
+_PAGE_OF_CODES = _CODES + "> :after ORDER BY vectors.seq LIMIT :limit"
+
+_CHANGED_CODES = _CODES + "IN (SELECT value FROM json_each(:seqs))"
+
+
+class Stop(NamedTuple):
+    """A state in which the mirror stood: the token of its newest entry, and what led to it."""
+
+    token: int
+    changed: frozenset[int]
+
+
+class Mirror:
+    """The codes of one space; any thread may ask for them, with any session."""
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+        self._lock = Lock()
+        self._scan = _nothing()
+        self._stops: dict[int, Stop] = {}
+        self._fitted = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes, about; what is reserved but not filled yet takes no memory."""
+        return self._scan.filled * (self._space.dimensions * 9 // 8 + 13)
+
+    def scan(self, session: SQLiteSession) -> Scan:
+        """The codes as a session sees them, which is in a transaction."""
+        with self._lock:
+            number = next(reversed(self._stops), 0)
+            entries = session.rows(_SINCE, number=number)
+            if entries and self._knows(entries[0][0], entries[0][2]):
+                if len(entries) > 1:
+                    changed = {seq for _, seq, _ in entries[1:]}
+                    self._move(session, changed, number, entries[-1][0], entries[-1][2])
+                return self._scan
+            newest = session.row(_NEWEST)
+            if newest is None:  # no vector was ever written
+                return _nothing()
+            if self._knows(*newest):
+                return self._scan._replace(alive=np.ones_like(self._scan.alive))
+            shared = self._shared(session)
+            if shared is None:
+                self._load(session, *newest)
+            else:
+                self._move(session, self._changed(session, shared), shared, *newest)
+            return self._scan
+
+    def _knows(self, number: int, token: int) -> bool:
+        return number in self._stops and self._stops[number].token == token
+
+    def _shared(self, session: SQLiteSession) -> int | None:
+        """The last stop that is in the session's past too.
+
+        Later ones are not if a transaction was rolled back, a file restored, or if the session is
+        an older snapshot.
+        """
+        for number, stop in reversed(self._stops.items()):
+            row = session.row(_AT, number=number)
+            if row is not None and row[0] == stop.token:
+                return number
+        return None
+
+    def _changed(self, session: SQLiteSession, since: int) -> set[int]:
+        """What changed since a shared stop, in the past of the mirror or in that of the session."""
+        there = {seq for _, seq, _ in session.rows(_SINCE, number=since)[1:]}
+        return there.union(*(stop.changed for n, stop in self._stops.items() if n > since))
+
+    def _load(self, session: SQLiteSession, number: int, token: int) -> None:
+        """Read all codes."""
+        self._stops.clear()
+        self._scan, self._fitted = _nothing(), 0
+        ((room,),) = session.rows(_COUNT, **self._space._asdict())
+        after = -(2**63)
+        while rows := session.rows(
+            _PAGE_OF_CODES, after=after, limit=_PAGE, **self._space._asdict()
+        ):
+            self._add(*_split(rows, self._space.dimensions), room - self._scan.filled)
+            after = rows[-1][0]
+        self._stand(number, token, frozenset())
+
+    def _move(
+        self, session: SQLiteSession, changed: set[int], since: int, number: int, token: int
+    ) -> None:
+        """Go on from a shared stop to the state of a session, which differs in these vectors.
+
+        After an error the stops are as before, and the next session has the same read again.
+        """
+        if len(changed) > max(_FEW, self._scan.filled // 4) or self._wasteful():
+            self._load(session, number, token)
+            return
+        rows = session.rows(
+            _CHANGED_CODES,
+            seqs=msgspec.json.encode(list(changed)).decode(),
+            **self._space._asdict(),
+        )
+        self._bury(changed)
+        if rows:
+            self._add(*_split(rows, self._space.dimensions), len(rows))
+        for later in [stop for stop in reversed(self._stops) if stop > since]:
+            del self._stops[later]
+        self._stand(number, token, frozenset(changed))
+
+    def _bury(self, changed: set[int]) -> None:
+        seqs = self._scan.seqs[: self._scan.filled]
+        dead = np.isin(seqs, np.fromiter(changed, np.int64, len(changed)))
+        if dead.any():
+            alive = self._scan.alive.copy()  # others may be looking at the old ones
+            alive[: self._scan.filled][dead] = False
+            self._scan = self._scan._replace(alive=alive)
+
+    def _wasteful(self) -> bool:
+        """Whether so many codes are outdated that all had better be read again."""
+        dead = self._scan.filled - np.count_nonzero(self._scan.alive[: self._scan.filled])
+        return int(dead) > max(_FEW, self._scan.filled // 4)
+
+    def _add(self, seqs: NDArray[np.int64], coded: NDArray[np.void], room: int) -> None:
+        """Fill the next slots; a new block is made for that many codes if it has to be."""
+        count, blocks = self._scan.filled, self._scan.blocks
+        done = 0
+        while done < len(seqs):
+            end = blocks[-1].start + len(blocks[-1].scales) if blocks else 0
+            if count == end:
+                rows = min(scan.BLOCK, max(_SMALLEST, count, room - done))
+                self._make_room(rows)
+                blocks = (*blocks, scan.empty(self._space.dimensions, rows, end))
+                end += rows
+            block = blocks[-1]
+            these = slice(done, done + min(len(seqs) - done, end - count))
+            inside = slice(count - block.start, count - block.start + these.stop - done)
+            block.levels[inside] = coded["levels"][these]
+            block.scales[inside] = coded["scale"][these]
+            if self._scan.averages is not None:
+                block.planes[:, inside] = scan.words(block.levels[inside], self._scan.averages)
+            self._scan.seqs[count : count + these.stop - done] = seqs[these]
+            self._scan.alive[count : count + these.stop - done] = True
+            count += these.stop - done
+            done = these.stop
+        self._scan = self._scan._replace(filled=count, blocks=blocks)
+
+    def _make_room(self, rows: int) -> None:
+        seqs, alive = self._scan.seqs, self._scan.alive
+        self._scan = self._scan._replace(
+            seqs=np.concatenate([seqs, np.empty(rows, np.int64)]),
+            alive=np.concatenate([alive, np.empty(rows, np.bool_)]),
+        )
+
+    def _stand(self, number: int, token: int, changed: frozenset[int]) -> None:
+        """Note the state that was reached."""
+        if self._scan.filled >= 2 * max(self._fitted, _SMALLEST // 2):
+            self._scan, self._fitted = scan.with_bits(self._scan), self._scan.filled
+        self._stops[number] = Stop(token, changed)
+        if len(self._stops) > _STOPS:
+            del self._stops[next(iter(self._stops))]
+
+
+def _nothing() -> Scan:
+    return Scan(
+        filled=0,
+        blocks=(),
+        seqs=np.empty(0, np.int64),
+        alive=np.empty(0, np.bool_),
+        averages=None,
+    )
+
+
+def _split(
+    rows: list[tuple[int, bytes]], dimensions: int
+) -> tuple[NDArray[np.int64], NDArray[np.void]]:
+    seqs, blobs = zip(*rows, strict=True)
+    return np.array(seqs, np.int64), codes.decode(cast("tuple[bytes, ...]", blobs), dimensions)
