@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from threading import Barrier, Thread
+from threading import Barrier, Thread, get_ident
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from omega_persistence import NotFoundError, OmegaStore
-from samples import edge, memory
+from samples import edge, memory, vector
 from strategies import texts
 
 if TYPE_CHECKING:
@@ -75,6 +76,58 @@ def test_contents_without_words_or_blanks_are_compared_too(store: OmegaStore, co
     first = store.remember(content)
     assert store.remember(content, on_duplicate="skip") == first
     assert store.remember(content + "!", on_duplicate="skip") != first
+
+
+def test_near_vectors_of_one_speaker_are_the_same_from_the_threshold_on(store: OmegaStore):
+    first = store.remember("A cat lives here", speaker="Ann", vector=[1, 0])
+    near: dict[str, Any] = {"vector": [0.9, 0.3], "on_duplicate": "skip"}  # cosine 0.949
+    assert store.remember("Here lives a cat", speaker="Bob", **near).metadata["speaker"] == "Bob"
+    for threshold in (0.95, 1, None):
+        made = store.remember(
+            f"A cat: {threshold}", speaker="Ann", duplicate_threshold=threshold, **near
+        )
+        assert made.content == f"A cat: {threshold}"
+        store.memories.delete(made.id)
+    found = store.remember("A cat is here", speaker="Ann", duplicate_threshold=0.94, **near)
+    assert found == first
+    assert store.memories.count() == 2
+
+
+def test_a_threshold_of_one_takes_equal_vectors_for_the_same(store: OmegaStore):
+    vector = [0.1, 0.7, 0.3]
+    first = store.remember("one", vector=vector)
+    made = store.remember("two", vector=vector, on_duplicate="skip", duplicate_threshold=1)
+    assert made == first
+
+
+def test_vectors_of_another_space_or_length_are_never_near(store: OmegaStore):
+    store.remember("one", vector=[1, 0], space="a")
+    store.remember("two", vector=[1, 0], space="b", on_duplicate="skip")
+    store.remember("three", vector=[1, 0, 0], space="")
+    store.remember("four", vector=[1, 0], space="", on_duplicate="skip")
+    assert store.memories.count() == 4
+
+
+def test_merge_of_near_memories_has_the_newer_content_and_no_older_vector(store: OmegaStore):
+    first = store.remember("Rent is 900", vector=[1, 0.1], space="a", tags=["rent"])
+    store.vectors.put(vector("other", first.id, 1, 2, 3, space="another model"))
+    one = store.remember("The rent is 950", vector=[1, 0.2], space="a", on_duplicate="merge")
+    assert (one.id, one.content) == (first.id, "The rent is 950")
+    assert [each.array.tolist() for each in store.vectors] == [[1, np.float32(0.2)]]
+    assert [hit.memory for hit in store.memories.search("950")] == [one]
+    assert store.memories.search("900") == []
+
+
+def test_near_ones_within_a_batch_and_a_transaction_are_met(store: OmegaStore):
+    items: list[dict[str, Any]] = [
+        {"content": f"fact {n}", "vector": [1, n / 100], "on_duplicate": "skip"} for n in range(5)
+    ]
+    made = store.remember_many(items)
+    assert {each.id for each in made} == {made[0].id}
+    with store.transaction() as tx:
+        other = tx.remember("other", vector=[0, 1])
+        assert tx.remember("another", vector=[0.01, 1], on_duplicate="skip") == other
+    assert store.memories.count() == 2
 
 
 def test_merge_keeps_the_older_id_and_children_and_takes_the_newer_vector(store: OmegaStore):
@@ -168,12 +221,17 @@ def test_threads_that_remember_the_same_store_it_once(file_store: OmegaStore):
         barrier.wait()
         for number in range(20):
             file_store.remember(f"fact {number}", on_duplicate="skip")
+            numbers = [1.0 if place == number else 0.0 for place in range(20)]
+            name = f"{get_ident()} says {number}"  # other words, the same vector
+            file_store.remember(name, vector=numbers, on_duplicate="skip")
 
     threads = [Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(each.content for each in file_store.memories) == sorted(
+    stored = [each.content for each in file_store.memories]
+    assert sorted(each for each in stored if each.startswith("fact")) == sorted(
         f"fact {number}" for number in range(20)
     )
+    assert sorted(int(each.split()[-1]) for each in stored if "says" in each) == [*range(20)]

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from omega_persistence.entities.memories import Memories
     from omega_persistence.remembering.drafts import Prepared
 
+LOOKED_AT = 20
+"""How many of the nearest memories are looked at for one of the same speaker."""
+
+ROUNDING = 1e-6
+"""What the cosine of a vector with itself may lack."""
+
 
 def find(
     session: Session, namespace: str, memories: Memories, prepared: Prepared
@@ -34,7 +40,13 @@ def find(
     same = session.same_memory(namespace, memory.content, speaker)
     if same is not None:
         return memories.get(same)
-    return None
+    vector, threshold = prepared.vector, prepared.draft.duplicate_threshold
+    if vector is None or threshold is None:
+        return None
+    near = session.nearest(namespace, vector.space, vector.data_blob, LOOKED_AT)
+    ids = [id for id, _, cosine in near if cosine >= threshold - ROUNDING]
+    others = memories.get_many(ids)
+    return next((each for each in others if speaker_of(each.metadata_json) == speaker), None)
 
 
 def merged(old: StoredMemory, new: StoredMemory) -> StoredMemory:
