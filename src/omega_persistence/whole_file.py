@@ -249,13 +249,14 @@ class WholeFile:
         self._backend.optimize()
 
     def reindex(self, *, progress: Progress | None = None) -> None:
-        """Build the full-text index anew from the memories, in one transaction.
+        """Build the full-text index and the vector codes anew, in one transaction.
 
-        Searches go on with the old one until it is done; writers wait, about a minute for a
-        million memories. For an index that `check` has found damaged: the memories themselves are
-        not touched.
+        Searches go on with the old ones until it is done; writers wait, some minutes for a
+        million memories. For what `check` has found damaged of them: memories and vectors are not
+        touched.
 
         Args:
-            progress: Called with (memories done, memories in all) after each 1,000.
+            progress: Called with (memories and vectors done, memories and vectors in all) after
+                each 1,000.
         """
         self._backend.reindex(progress)

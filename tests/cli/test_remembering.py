@@ -138,7 +138,7 @@ def test_reembed_moves_a_namespace_to_another_model(tmp_path: Path) -> None:
 
 def test_reindex_builds_the_index_anew(path: Path) -> None:
     found = run("search", path, "disk").stdout
-    assert run("reindex", path).stdout == f"Built the index of {path} anew.\n"
+    assert run("reindex", path).stdout == f"Built the indexes of {path} anew.\n"
     assert printed_json("reindex", path) == {"store": str(path), "reindexed": True}
     assert run("search", path, "disk").stdout == found
     run("check", path)

@@ -52,9 +52,19 @@ def test_reindex_repairs_what_check_found_and_tells_how_far_it_is(tmp_path: Path
     with OmegaStore(path, durability="normal") as store:
         store.memories.put_many(memory(f"m{n:04}", content=f"word{n}") for n in range(2500))
         store.in_namespace("other").memories.put(memory("expired", content="word0", expires_at=1))
-    execute(path, "INSERT INTO memories_fts (memories_fts) VALUES ('delete-all')")
+        for inside in (store, store.in_namespace("another")):
+            inside.remember_many({"content": "near", "vector": [1, n]} for n in range(5))
+    execute(
+        path,
+        """
+        INSERT INTO memories_fts (memories_fts) VALUES ('delete-all');
+        DELETE FROM vector_codes WHERE seq < 3;
+        UPDATE vector_codes SET code = (SELECT code FROM vector_codes WHERE seq = 9) WHERE seq = 8;
+        """,
+    )
     with OmegaStore(path) as store:
-        assert [problem.kind for problem in store.check()] == ["full_text"]
+        found = sorted({problem.kind for problem in store.check()})
+        assert found == ["full_text", "vector"]
         assert store.memories.search("word7") == []
         told: list[tuple[int, int]] = []
 
@@ -64,11 +74,13 @@ def test_reindex_repairs_what_check_found_and_tells_how_far_it_is(tmp_path: Path
 
         with pytest.raises(KeyboardInterrupt):
             store.reindex(progress=stop)
-        assert [problem.kind for problem in store.check()] == ["full_text"]
+        assert sorted({problem.kind for problem in store.check()}) == found
         store.reindex(progress=lambda done, total: told.append((done, total)))
-        assert told == [(1000, 2501), (1000, 2501), (2000, 2501), (2501, 2501)]
+        done = [1000, 1000, 2000, 2511, 2521]
+        assert told == [(number, 2521) for number in done]
         assert store.check() == []
         assert [hit.memory.id for hit in store.memories.search("word7")] == ["m0007"]
+        assert len(store.vectors.nearest([1, 1])) == 5
         store.reindex()
         assert store.check() == []
 

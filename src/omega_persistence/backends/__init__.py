@@ -245,7 +245,7 @@ class Backend(Scope, Protocol):
         ...
 
     def reindex(self, progress: Progress | None) -> None:
-        """Build what is derived from the records anew; progress is in memories."""
+        """Build what is derived from the records anew; progress is in memories and vectors."""
         ...
 
     def close(self) -> None:

@@ -223,15 +223,15 @@ def compact(path: Store, json: JSON = False) -> None:
 
 
 def reindex(path: Store, json: JSON = False) -> None:
-    """Build the full-text index anew from the memories; writers wait meanwhile."""
+    """Build the full-text index and the vector codes anew; writers wait meanwhile."""
     from omega_persistence.cli import screen
 
     with (
         open_to_write(path, "default") as store,
-        screen.progress_bar("indexing", "memories") as progress,
+        screen.progress_bar("indexing", "records") as progress,
     ):
         store.reindex(progress=progress)
     if json:
         output.print_json({"store": full_path(path), "reindexed": True})
     else:
-        screen.say(f"Built the index of {path} anew.")
+        screen.say(f"Built the indexes of {path} anew.")
