@@ -11,6 +11,7 @@ from omega_persistence.entities import Collections, namespaces, spaces
 from omega_persistence.entities.embedding import embedder_of
 from omega_persistence.entities.record import check_namespace
 from omega_persistence.flat import FlatMethods
+from omega_persistence.recall.recalling import Recalling
 from omega_persistence.remembering import Remembering
 from omega_persistence.whole_file import WholeFile
 
@@ -19,30 +20,30 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from types import TracebackType
 
-    from omega_persistence.backends import Backend, Scope, Session
+    from omega_persistence.backends import Backend, Session
     from omega_persistence.backends.migrate import Migration
     from omega_persistence.backends.sqlite.connection import Durability, Journal
     from omega_persistence.backends.sqlite.schema import Adopt
     from omega_persistence.entities.embedding import Embed, Embedder
 
 
-class Snapshot(Collections):
+class Snapshot(Recalling):
     """One state of the store, for reading: every collection sees the same data.
 
     It belongs to the thread that opened it, for the length of its block.
     """
 
+    _scope: Joined
+
     def __init__(self, scope: Joined, namespace: str, embedder: Embedder | None) -> None:
         """Bind the collections to an open snapshot."""
         super().__init__(scope, namespace)
-        self._scope: Scope = scope
-        self._joined = scope
         self._embedder = embedder
         self.namespace = namespace
 
     def in_namespace(self, namespace: str) -> Self:
         """The same snapshot or transaction, for the records of another namespace."""
-        return type(self)(self._joined, check_namespace(namespace), self._embedder)
+        return type(self)(self._scope, check_namespace(namespace), self._embedder)
 
 
 class Transaction(Remembering, Snapshot):
@@ -55,11 +56,11 @@ class Transaction(Remembering, Snapshot):
     @contextmanager
     def transaction(self) -> Generator[Transaction]:
         """A part that can fail alone (a savepoint); it takes this one's place until it ends."""
-        with self._joined.nested() as inner:
+        with self._scope.nested() as inner:
             yield Transaction(inner, self.namespace, self._embedder)
 
 
-class OmegaStore(FlatMethods, Remembering, WholeFile):
+class OmegaStore(FlatMethods, Remembering, Recalling, WholeFile):
     """An agent's memories, skills, architectures and the rest, in one file.
 
     Any thread may call any method; any number of processes may open the same file. A write that
@@ -142,7 +143,7 @@ class OmegaStore(FlatMethods, Remembering, WholeFile):
     def _bind(self, backend: Backend, namespace: str, *, owner: bool) -> None:
         Collections.__init__(self, backend, namespace)
         self.namespace = namespace
-        self._backend = self._scope = backend
+        self._backend = backend
         self._owner = owner
 
     # Namespaces

@@ -119,6 +119,10 @@ class Session(Protocol):
         """A question to the text of memories, for as long as the session's scope."""
         ...
 
+    def admitted(self, namespace: str, filter: Filter, ids: Sequence[str]) -> set[str]:
+        """Those of some memories that pass a filter and have not expired."""
+        ...
+
     def tokens(self, text: str) -> list[tuple[int, int, str]]:
         """The words of a text as the index knows them: (start, end, word) in characters."""
         ...

@@ -101,9 +101,9 @@ class Collection(Generic[R]):
 
     def get_many(self, ids: Iterable[str]) -> list[R]:
         """Those of the ids that exist, in the order asked; a repeated id is repeated."""
-        wanted = _several(ids)
+        wanted = several(ids)
         with self._scope.read() as session:
-            return self._get_among(session, wanted)
+            return self.among(session, wanted)
 
     def delete(self, id: str) -> bool:
         """Delete a record and what hangs on it; returns whether there was one.
@@ -117,7 +117,7 @@ class Collection(Generic[R]):
 
     def delete_many(self, ids: Iterable[str]) -> int:
         """Delete all of these in one transaction, or none; returns how many there were."""
-        unwanted = list(dict.fromkeys(_several(ids)))
+        unwanted = list(dict.fromkeys(several(ids)))
         with self._scope.atomic(alone=len(unwanted) > SHARED) as session:
             return sum(self._delete(session, id) for id in unwanted)
 
@@ -163,7 +163,13 @@ class Collection(Generic[R]):
             )
         return table.load(rows)
 
-    def _get_among(self, session: Session, ids: Sequence[str]) -> list[R]:
+    @property
+    def namespace(self) -> str:
+        """Whose records these are."""
+        return self._namespace
+
+    def among(self, session: Session, ids: Sequence[str]) -> list[R]:
+        """The part of `get_many` within an open session."""
         rows = session.rows(
             f"{self.table.select} AND id {session.among}",
             namespace=self._namespace,
@@ -239,7 +245,7 @@ class Children(Collection[R]):
         if not rows:
             return
         expired: set[str] = {id for (id,) in rows}
-        known = {record.id for record in self._get_among(session, [r.id for r in records])}
+        known = {record.id for record in self.among(session, [r.id for r in records])}
         for index, record in enumerate(records):
             for field in fields:
                 parent = getattr(record, field)
@@ -306,7 +312,7 @@ def _fitting(page: Sequence[Record]) -> int:
     return max(1, PAGE_BYTES * len(sample) // max(1, size))
 
 
-def _several(ids: Iterable[str]) -> list[str]:
+def several(ids: Iterable[str]) -> list[str]:
     """Ids given by a caller; one text alone, whose letters would be taken for ids, is refused."""
     if isinstance(ids, (str, bytes)):
         raise InvalidDataError(f"several ids are needed, not {ids!r:.80}", field="ids")

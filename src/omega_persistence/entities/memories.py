@@ -9,7 +9,7 @@ from msgspec import Meta, Struct, field
 from msgspec.structs import force_setattr
 
 from omega_persistence.backends.table import Table
-from omega_persistence.entities.base import Collection, checked_limit, require_kind
+from omega_persistence.entities.base import SHARED, Collection, checked_limit, require_kind, several
 from omega_persistence.entities.filters import checked_filter
 from omega_persistence.entities.record import (
     ABSENT,
@@ -250,7 +250,7 @@ class Memories(Collection[StoredMemory]):
             return []
         with self._scope.snapshot() as snapshot:
             hits = snapshot.search(self._namespace, asked).best(wanted, admitted)
-            memories = self._get_among(snapshot, [id for id, _ in hits])
+            memories = self.among(snapshot, [id for id, _ in hits])
             if len(memories) != len(hits):
                 message = "a memory that the full-text index names cannot be found by its id"
                 raise CorruptionError(message, hint="See check().")
@@ -267,6 +267,14 @@ class Memories(Collection[StoredMemory]):
             NotFoundError: there is no such memory.
         """
         self._update(_TOUCH, id, at=checked_time(at))
+
+    def touch_many(self, ids: Iterable[str], at: int | None = None) -> int:
+        """Record an access to each of these in one transaction; returns how many there were."""
+        moment, touched = checked_time(at), several(ids)
+        with self._scope.atomic(alone=len(touched) > SHARED) as session:
+            return sum(
+                session.run(_TOUCH, namespace=self._namespace, id=id, at=moment) for id in touched
+            )
 
     def expired(self, *, limit: int | None = 100) -> list[StoredMemory]:
         """Memories that have expired and wait to be purged, longest ago first."""

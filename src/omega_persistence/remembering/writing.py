@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from omega_persistence.backends import Scope, Session
+    from omega_persistence.backends import Session
     from omega_persistence.entities.embedding import Embedder
     from omega_persistence.entities.memories import StoredMemory
     from omega_persistence.remembering.drafts import OnDuplicate, Prepared
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 class Remembering(Collections):
     """The part of a store and of a transaction that takes memories in the words of an agent."""
 
-    _scope: Scope
     _embedder: Embedder | None
     namespace: str
 

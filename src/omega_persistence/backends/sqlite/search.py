@@ -59,6 +59,20 @@ _BEST: LiteralString = """
     ORDER BY score DESC, id
     LIMIT :limit"""
 
+# The best of all, whoever may see them: without a visit of each memory.
+_FIRST: LiteralString = f"""
+    SELECT memories.id FROM (
+        SELECT rowid, {_SCORE} AS score FROM memories_fts WHERE memories_fts MATCH :query
+        ORDER BY score DESC, rowid LIMIT :several
+    ) AS found
+    CROSS JOIN memories ON memories.seq = found.rowid
+    WHERE """
+
+_IN_ORDER: LiteralString = """
+    AND memories.namespace = :namespace
+    ORDER BY found.score DESC, found.rowid
+    LIMIT :limit"""
+
 _AT_LEAST: LiteralString = f"""
     SELECT rowid FROM memories_fts
     WHERE memories_fts MATCH :query AND {_SCORE} >= :least"""
@@ -80,6 +94,21 @@ _SAMPLE: LiteralString = """
     SELECT newest, sum(:namespace = (
         SELECT namespace FROM memories WHERE seq >= newest * number / 32 ORDER BY seq LIMIT 1))
     FROM sample"""
+
+
+# The condition of a filter follows.
+_ADMITTED: LiteralString = """
+    SELECT id FROM memories
+    WHERE namespace = :namespace AND id IN (SELECT value FROM json_each(:ids)) AND """
+
+
+def admitted(
+    session: SQLiteSession, namespace: str, filter: Filter, ids: Sequence[str]
+) -> set[str]:
+    """Those of some memories that pass a filter and have not expired."""
+    passing, values = condition(filter)
+    rows = session.rows(_ADMITTED + passing, namespace=namespace, ids=_json(ids), **values)
+    return {id for (id,) in rows}
 
 
 class Search:
@@ -129,7 +158,7 @@ class Search:
             return []
         if len(self.rare) == len(self.words) or limit > AHEAD:
             return self._ranked(self.words, limit, filter)
-        ahead = self._rows_of(id for id, _ in self._ranked(self.rare, max(AHEAD, limit), filter))
+        ahead = self._rows_of(self._first(AHEAD, filter))
         found = self._ranked(self.words, limit, filter, ahead)
         if len(found) < limit:
             return self._ranked(self.words, limit, filter)
@@ -158,10 +187,28 @@ class Search:
 
     def candidates(self, limit: int, at_least: int, filter: Filter = ANY) -> list[str]:
         """Ids of the best by the rarer words, or of the best if those are not enough."""
-        found = self._ranked(self.rare, limit, filter) if self.rare and limit else []
+        found = self._first(limit, filter) if self.rare and limit else []
         if len(found) < at_least and len(self.rare) < len(self.words):
-            found = self.best(at_least, filter)
-        return [id for id, _ in found]
+            found = [id for id, _ in self.best(at_least, filter)]
+        return found
+
+    def _first(self, limit: int, filter: Filter) -> list[str]:
+        """The best by the rare words."""
+        if filter == ANY:
+            # To visit a memory costs more than to rank it.
+            admitted, values = condition(filter)
+            rows = self._session.rows(
+                _FIRST + admitted + _IN_ORDER,
+                query=self._query(self.rare),
+                namespace=self._namespace,
+                limit=limit,
+                several=4 * limit,
+                **self._weights,
+                **values,
+            )
+            if len(rows) == limit:
+                return [id for (id,) in rows]
+        return [id for id, _ in self._ranked(self.rare, limit, filter)]
 
     def scores(self, ids: Collection[str]) -> tuple[dict[str, float], dict[str, float]]:
         """BM25 of these memories: for the words, and for the pairs as phrases."""

@@ -142,6 +142,10 @@ class SQLiteSession:
         """A question to the full-text index."""
         return search.Search(self, namespace, question)
 
+    def admitted(self, namespace: str, filter: Filter, ids: Sequence[str]) -> set[str]:
+        """Those of some memories that pass a filter and have not expired."""
+        return search.admitted(self, namespace, filter, ids)
+
     def tokens(self, text: str) -> list[tuple[int, int, str]]:
         """The words of a text as the full-text index knows them."""
         if self._tokenizer is None:

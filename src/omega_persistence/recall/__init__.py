@@ -1,0 +1,1 @@
+"""Recall: the memories that answer a question, by their words, their vectors and their place."""

@@ -1,0 +1,55 @@
+"""What recall returns."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from omega_persistence.entities.memories import StoredMemory
+from omega_persistence.recall.ranking import Parts
+
+Reason = Literal["limit", "filter", "expiry"]
+
+
+class Hit(Struct, frozen=True):
+    """A memory that answers.
+
+    The score compares within one answer only; ``parts`` add up to it. ``why`` says the same in
+    words, if an explanation was asked for.
+    """
+
+    memory: StoredMemory
+    score: float
+    parts: Parts
+    why: tuple[str, ...] = ()
+
+
+class NearMiss(Struct, frozen=True):
+    """A memory that would have been among the answers, and what kept it out.
+
+    ``"limit"``: it comes next. ``"filter"``: it does not pass. ``"expiry"``: it has expired. For
+    the last two the score is that of the same question without a filter and without expiry.
+    """
+
+    memory: StoredMemory
+    score: float
+    parts: Parts
+    kept_out: Reason
+
+
+class Explanation(Struct, frozen=True):
+    """An answer and how it came about.
+
+    Attributes:
+        hits: What `recall` returns without an explanation, each with ``why``.
+        near_misses: What nearly was among them, best first.
+        words: The words that were looked for.
+        space: The space of the vectors that were compared; None if there was no vector, or there
+            are none to compare it with.
+    """
+
+    hits: list[Hit]
+    near_misses: list[NearMiss]
+    words: tuple[str, ...]
+    space: str | None

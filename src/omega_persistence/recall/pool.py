@@ -1,0 +1,110 @@
+"""Gathering the candidates of a question, and what is known of each, in one snapshot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, LiteralString
+
+import msgspec
+from msgspec import Struct
+
+from omega_persistence.backends.filters import ANY, Filter
+from omega_persistence.backends.questions import Question
+from omega_persistence.recall.ranking import Candidate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from omega_persistence.backends import Session
+
+CANDIDATES = 50
+"""How many candidates come from the words, and how many from the vectors, at least."""
+
+# Besides the question mark those of Chinese and Japanese, and of Arabic.
+_ABOUT: LiteralString = """
+    SELECT memories.id, session, created_at, importance,
+        content LIKE '%?%' OR content LIKE '%\uff1f%' OR content LIKE '%\u061f%',
+        octet_length(content) + octet_length(keywords)"""
+
+_VISIBLE = "(expires_at IS NULL OR expires_at > :now)"
+
+_NEIGHBOUR: LiteralString = """
+        SELECT other.id FROM memories AS other
+        WHERE other.namespace = :namespace AND other.session = memories.session
+          AND (other.expires_at IS NULL OR other.expires_at > :now)"""
+
+_NEXT_TO: LiteralString = f"""{_ABOUT}, (
+        {_NEIGHBOUR} AND (other.created_at, other.id) < (memories.created_at, memories.id)
+        ORDER BY other.created_at DESC, other.id DESC LIMIT 1
+    ), (
+        {_NEIGHBOUR} AND (other.created_at, other.id) > (memories.created_at, memories.id)
+        ORDER BY other.created_at, other.id LIMIT 1
+    )
+    FROM memories WHERE namespace = :namespace AND {_VISIBLE} AND memories.id """
+
+_ALONE: LiteralString = f"""{_ABOUT}
+    FROM memories WHERE namespace = :namespace AND {_VISIBLE} AND memories.id """
+
+
+class Query(Struct, frozen=True, kw_only=True):
+    """What is asked, checked.
+
+    Attributes:
+        question: The words, none for a question without text.
+        vector: Float32, little-endian, or None.
+        space: Of the vector.
+        filter: What may be returned.
+        limit: How many.
+    """
+
+    question: Question
+    vector: bytes | None
+    space: str
+    filter: Filter
+    limit: int
+
+
+def gather(session: Session, namespace: str, query: Query) -> dict[str, Candidate]:
+    """The best by words and the best by vector, what lies next to them, and all their scores.
+
+    Scores are the true ones for every candidate, whichever side found it: a candidate that one
+    side has only not returned would else count as one that has nothing to do with the question.
+    """
+    wanted = max(CANDIDATES, 2 * query.limit)
+    text = session.search(namespace, query.question)
+    found = dict.fromkeys(text.candidates(wanted, query.limit, query.filter))
+    cosines: dict[str, float] = {}
+    if query.vector is not None:
+        nearest = session.nearest(namespace, query.space, query.vector, wanted, filter=query.filter)
+        cosines = {id: cosine for id, _, cosine in nearest}
+    pool = _load(session, namespace, _NEXT_TO, {**found, **cosines})
+    beside = {
+        id: None for each in pool.values() for id in (each.before, each.after) if id is not None
+    }
+    neighbours = _load(session, namespace, _ALONE, beside.keys() - pool.keys())
+    if neighbours and query.filter != ANY:
+        admitted = session.admitted(namespace, query.filter, list(neighbours))
+        for each in neighbours.values():
+            each.admitted = each.id in admitted
+    pool.update(neighbours)
+    _score(pool, *text.scores(pool))
+    if query.vector is not None:
+        others = list(pool.keys() - cosines.keys())
+        cosines.update(session.similarities(namespace, query.space, query.vector, others))
+        for id, cosine in cosines.items():
+            pool[id].cosine = cosine
+    return pool
+
+
+def _score(pool: dict[str, Candidate], words: dict[str, float], phrases: dict[str, float]) -> None:
+    for id, score in words.items():
+        pool[id].words = score
+    for id, score in phrases.items():
+        pool[id].phrases = score
+
+
+def _load(
+    session: Session, namespace: str, sql: LiteralString, ids: Iterable[str]
+) -> dict[str, Candidate]:
+    listed = msgspec.json.encode(list(ids)).decode()
+    rows = session.rows(sql + session.among, namespace=namespace, ids=listed)
+    return {row[0]: Candidate(*row) for row in rows}

@@ -1,0 +1,189 @@
+"""`recall`, as a store, a snapshot and a transaction have it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, overload
+
+from omega_persistence.backends.questions import Question
+from omega_persistence.entities import Collections
+from omega_persistence.entities.base import checked_limit, require_kind
+from omega_persistence.entities.filters import checked_filter
+from omega_persistence.entities.vectors import StoredVector
+from omega_persistence.entities.words import question
+from omega_persistence.errors import CorruptionError, InvalidDataError
+from omega_persistence.recall.explaining import explain_hits, near_misses
+from omega_persistence.recall.hits import Explanation, Hit
+from omega_persistence.recall.pool import Query, gather
+from omega_persistence.recall.ranking import Ranking
+from omega_persistence.recall.weights import Weights
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import ArrayLike
+
+    from omega_persistence.backends import Session
+    from omega_persistence.backends.filters import Filter
+    from omega_persistence.entities.filters import Where
+
+DEFAULT = Weights()
+
+
+class Recalling(Collections):
+    """Collections of a namespace that can be asked all at once."""
+
+    @overload
+    def recall(
+        self,
+        text: str | None = None,
+        *,
+        vector: ArrayLike | None = None,
+        space: str | None = None,
+        limit: int = 10,
+        tiers: Iterable[int] | None = None,
+        session: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        min_importance: float | None = None,
+        where: Where | None = None,
+        weights: Weights = DEFAULT,
+        explain: Literal[False] = False,
+        touch: bool = False,
+    ) -> list[Hit]: ...
+
+    @overload
+    def recall(
+        self,
+        text: str | None = None,
+        *,
+        vector: ArrayLike | None = None,
+        space: str | None = None,
+        limit: int = 10,
+        tiers: Iterable[int] | None = None,
+        session: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        min_importance: float | None = None,
+        where: Where | None = None,
+        weights: Weights = DEFAULT,
+        explain: Literal[True],
+        touch: bool = False,
+    ) -> Explanation: ...
+
+    def recall(
+        self,
+        text: str | None = None,
+        *,
+        vector: ArrayLike | None = None,
+        space: str | None = None,
+        limit: int = 10,
+        tiers: Iterable[int] | None = None,
+        session: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        min_importance: float | None = None,
+        where: Where | None = None,
+        weights: Weights = DEFAULT,
+        explain: bool = False,
+        touch: bool = False,
+    ) -> list[Hit] | Explanation:
+        """The memories that answer a question, best first, ties by id.
+
+        Asked in words, with the embedding of the question, or both. Candidates are the best by
+        words (BM25) and the best by vector (cosine), and what lies next to them in their
+        sessions; each is scored by its words and its vector, by its neighbours and by the best of
+        its session, whichever way it was found. Everything is read in one snapshot, and memories
+        that have expired take no part. See the page about recall for how well it works.
+
+        Args:
+            text: The question. Any text is one; its first 64 different words are looked for.
+            vector: Its embedding, from the model that embedded the memories.
+            space: The name of that model; by default the only one with vectors of that length.
+            limit: How many memories at most.
+            tiers: Only memories of these tiers. Memories that do not pass a filter are never
+                returned, but as neighbours they still speak for those that do.
+            session: Only those of this conversation or task.
+            since: Only those made at this Unix time or later.
+            until: Only those made before this Unix time.
+            min_importance: Only those of at least this importance.
+            where: Only those with such metadata: ``{"speaker": "Ann", "score": {">=": 3}}``;
+                dots in a key lead into objects.
+            weights: What counts how much.
+            explain: Return an `Explanation` instead, which takes two or three times as long.
+            touch: Record the access to what is returned, in a transaction of its own.
+
+        Raises:
+            InvalidDataError: neither text nor vector is given, an argument makes no sense, or no
+                space or several have vectors of that length.
+        """
+        if text is None and vector is None:
+            raise InvalidDataError("recall needs a text or a vector", field="text")
+        for name, value in (("text", text), ("space", space)):
+            if value is not None:
+                require_kind(name, value)
+        if type(weights) is not Weights:
+            message = f"weights must be Weights(...): {weights!r:.80}"
+            raise InvalidDataError(message, field="weights")
+        wanted = checked_limit(limit)
+        filter = checked_filter(
+            tiers=tiers,
+            session=session,
+            since=since,
+            until=until,
+            min_importance=min_importance,
+            where=where,
+        )
+        asked = Question(words=()) if text is None else question(text)
+        embedding = None if vector is None else StoredVector.from_array("-", vector)
+        with self._scope.snapshot() as snapshot:
+            query = self._query(snapshot, asked, embedding, space, filter, wanted)
+            answer = self._answer(snapshot, query, weights, explain=explain)
+        hits = answer.hits if isinstance(answer, Explanation) else answer
+        if touch and hits:
+            self.memories.touch_many(hit.memory.id for hit in hits)
+        return answer
+
+    def _query(
+        self,
+        session: Session,
+        asked: Question,
+        embedding: StoredVector | None,
+        space: str | None,
+        filter: Filter,
+        limit: int,
+    ) -> Query:
+        blob = None
+        if embedding is not None:
+            space = self.vectors.space_of(session, embedding.dimensions, space)
+            blob = embedding.data_blob if space is not None else None
+        return Query(
+            question=asked,
+            vector=blob,
+            space=space if blob is not None and space is not None else "",
+            filter=filter,
+            limit=limit,
+        )
+
+    def _answer(
+        self, session: Session, query: Query, weights: Weights, *, explain: bool
+    ) -> list[Hit] | Explanation:
+        pool = gather(session, self.memories.namespace, query)
+        ranking = Ranking(pool, weights, session.now)
+        admitted = [id for id in ranking.order if pool[id].admitted]
+        chosen = admitted[: query.limit]
+        memories = self.memories.among(session, chosen)
+        if len(memories) != len(chosen):
+            message = "a memory that was found cannot be read by its id"
+            raise CorruptionError(message, hint="See check().")
+        hits = [
+            Hit(memory, parts.score, parts)
+            for memory, parts in zip(memories, map(ranking.parts, chosen), strict=True)
+        ]
+        if not explain:
+            return hits
+        return Explanation(
+            hits=explain_hits(session, query, pool, hits),
+            near_misses=near_misses(session, self.memories, query, ranking, admitted),
+            words=query.question.words,
+            space=query.space if query.vector is not None else None,
+        )
