@@ -11,6 +11,7 @@ import pytest
 
 from embedders import Recorded, letters, pairs
 from omega_persistence import ConflictError, Embedder, InvalidDataError, OmegaStore
+from samples import memory
 
 
 def opened(embedder: Any) -> OmegaStore:
@@ -238,3 +239,49 @@ def test_the_choice_of_a_space_goes_with_its_namespace(tmp_path: Path):
         store.remember("one")
         with pytest.raises(InvalidDataError):
             store.vectors.serve(7)  # type: ignore[arg-type]
+
+
+def test_recall_embeds_the_question_by_itself():
+    recorded = Recorded()
+    with opened(recorded) as store:
+        near = store.remember("zzz qqq")
+        store.remember_many({"content": f"{letter}{letter}"} for letter in "abcdefghij")
+        recorded.calls.clear()
+        hits = store.recall("zqzqzq", limit=3)  # a word that no memory holds
+        assert hits[0].memory == near
+        assert recorded.calls == [["zqzqzq"]]
+        assert store.recall("zqzqzq", vector=letters(["aa"])[0])[0].memory.content == "aa"
+        assert recorded.calls == [["zqzqzq"]]
+        with store.snapshot() as snap:
+            assert snap.recall("zqzqzq", limit=3) == hits
+        with store.transaction() as tx:
+            assert tx.recall("zqzqzq", limit=3) == hits
+        recorded.calls.clear()
+        assert store.recall("?!") == []
+        assert recorded.calls == []
+
+
+def test_a_model_may_treat_questions_apart():
+    asked = Recorded()
+    model = Embedder(letters, "letters", embed_question=asked)
+    with opened(model) as store:
+        store.remember("one")
+        store.recall("What is one?")
+        assert asked.calls == [["What is one?"]]
+
+
+def test_a_question_to_the_space_of_another_model_is_refused(tmp_path: Path):
+    with OmegaStore(tmp_path / "store.db", embedder=letters) as store:
+        store.remember("one")
+    with OmegaStore(tmp_path / "store.db", embedder=pairs) as store:
+        with pytest.raises(ConflictError, match="are in space 'letters', not 'pairs'"):
+            store.recall("one")
+        assert store.recall("one", vector=letters(["one"])[0])[0].memory.content == "one"
+        store.vectors.reembed("letters", "pairs", pairs, keep_old=False)
+        assert store.recall("one")[0].memory.content == "one"
+
+
+def test_a_recall_without_vectors_in_the_store_goes_by_words():
+    with opened(letters) as store:
+        store.memories.put(memory(content="one"))
+        assert store.recall("one")[0].memory.content == "one"

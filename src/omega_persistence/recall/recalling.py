@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, overload
 
 from omega_persistence.backends.questions import Question
-from omega_persistence.entities import Collections
+from omega_persistence.entities import Collections, spaces
 from omega_persistence.entities.base import checked_limit, require_kind
 from omega_persistence.entities.filters import checked_filter
 from omega_persistence.entities.vectors import StoredVector
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from omega_persistence.backends import Session
     from omega_persistence.backends.filters import Filter
+    from omega_persistence.entities.embedding import Embedder
     from omega_persistence.entities.filters import Where
 
 DEFAULT = Weights()
@@ -31,6 +32,8 @@ DEFAULT = Weights()
 
 class Recalling(Collections):
     """Collections of a namespace that can be asked all at once."""
+
+    _embedder: Embedder | None
 
     @overload
     def recall(
@@ -97,8 +100,10 @@ class Recalling(Collections):
 
         Args:
             text: The question. Any text is one; its first 64 different words are looked for.
-            vector: Its embedding, from the model that embedded the memories.
-            space: The name of that model; by default the only one with vectors of that length.
+            vector: Its embedding, from the model that embedded the memories; by default made by
+                the store's embedder, if it has one, before the snapshot is taken.
+            space: The name of that model; by default the embedder's, or else the one that was
+                chosen with `Vectors.serve`, or the only one with vectors of that length.
             limit: How many memories at most.
             tiers: Only memories of these tiers. Memories that do not pass a filter are never
                 returned, but as neighbours they still speak for those that do.
@@ -115,6 +120,7 @@ class Recalling(Collections):
         Raises:
             InvalidDataError: neither text nor vector is given, an argument makes no sense, or no
                 space or several have vectors of that length.
+            ConflictError: the namespace is served from another space than the embedder's.
         """
         if text is None and vector is None:
             raise InvalidDataError("recall needs a text or a vector", field="text")
@@ -134,8 +140,13 @@ class Recalling(Collections):
             where=where,
         )
         asked = Question(words=()) if text is None else question(text)
+        model = self._embedder if vector is None and space is None and asked.words else None
+        if model is not None and text is not None:
+            vector, space = model.question(text), model.space
         embedding = None if vector is None else StoredVector.from_array("-", vector)
         with self._scope.snapshot() as snapshot:
+            if model is not None:
+                spaces.require_serving(snapshot, self.memories.namespace, model.space)
             query = self._query(snapshot, asked, embedding, space, filter, wanted)
             answer = self._answer(snapshot, query, weights, explain=explain)
         hits = answer.hits if isinstance(answer, Explanation) else answer
