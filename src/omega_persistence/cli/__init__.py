@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from omega_persistence import __version__
-from omega_persistence.cli import copies, demo, doctor, records, remembering, upkeep
+from omega_persistence.cli import copies, demo, doctor, recalling, records, remembering, upkeep
 from omega_persistence.cli.completion import PROGRAM, shell_completion
 from omega_persistence.cli.program import EXIT_CODES, Program, StoreCommand
 
@@ -55,6 +55,7 @@ _COMMANDS = (
     (_RECORDS, "get", records.get),
     (_RECORDS, "list", records.list_),
     (_RECORDS, "put", records.put),
+    (_RECORDS, "recall", recalling.recall),
     (_RECORDS, "remember", remembering.remember),
     (_RECORDS, "search", records.search),
     (_COPIES, "backup", copies.backup),

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from omega_persistence import NotFoundError
 from omega_persistence.cli import output
+from omega_persistence.cli.embedders import moment_of
+from omega_persistence.cli.filters import (
+    MinImportance,
+    Session,
+    Since,
+    Tiers,
+    Until,
+    Where_,
+    where_of,
+)
 from omega_persistence.cli.options import (
     JSON,
     CollectionName,
@@ -80,12 +90,27 @@ def search(
         typer.Argument(metavar="WORDS", help="One argument; never syntax.", show_default=False),
     ],
     limit: Annotated[int, typer.Option(min=1, help="How many memories at most.")] = 10,
+    tier: Tiers = None,
+    session: Session = None,
+    since: Since = None,
+    until: Until = None,
+    min_importance: MinImportance = None,
+    where: Where_ = None,
     namespace: Namespace = "default",
     json: JSON = False,
 ) -> None:
     """Find memories that hold any of the words, best first."""
+    arguments: dict[str, Any] = {
+        "limit": limit,
+        "tiers": tier or None,
+        "session": session,
+        "since": moment_of(since),
+        "until": moment_of(until),
+        "min_importance": min_importance,
+        "where": where_of(where),
+    }
     with open_to_read(path, namespace) as store:
-        hits = store.memories.search(words, limit=limit)
+        hits = store.memories.search(words, **arguments)
     if json:
         output.print_json_lines(hits)
     elif not hits:
