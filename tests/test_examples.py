@@ -18,6 +18,7 @@ SHOWN = {
     "skills_and_triggers.py": "['code_review']",
     "architecture_lineage.py": "Transformer-v0 {'overall': 0.75}",
     "backup_and_restore.py": "Worth keeping",
+    "remember_and_recall.py": "4 memories, 4 vectors",
 }
 """Example -> a line that it prints."""
 

@@ -26,3 +26,8 @@ def mistakes(store: OmegaStore, memory: StoredMemory, skill: StoredSkill) -> Non
     store.memories.fetch("m")  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
     # Options are named.
     OmegaStore("path", "agent-7")  # pyright: ignore[reportCallIssue]
+    # What is remembered is text, with one of three policies; an embedder takes texts.
+    store.remember(5)  # pyright: ignore[reportArgumentType]
+    store.remember("a", speakr="Ann")  # pyright: ignore[reportCallIssue]
+    store.remember("a", on_duplicate="drop")  # pyright: ignore[reportArgumentType]
+    OmegaStore("path", embedder=5)  # pyright: ignore[reportArgumentType]

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from omega_persistence import (
     BusyError,
     DatabaseStatistics,
+    Embedder,
     Migration,
     NotFoundError,
     OmegaStore,
@@ -98,6 +99,25 @@ def collections(store: OmegaStore) -> None:
     assert_type(store.get_vector_by_memory("m"), StoredVector)
     for collection in store.all():
         print(collection.table.name, collection.count())
+
+
+def embed(texts: Sequence[str]) -> list[list[float]]:
+    return [[float(len(text))] for text in texts]
+
+
+def remembering(path: Path) -> None:
+    with (
+        OmegaStore(path, embedder=embed) as store,
+        OmegaStore(path, embedder=Embedder(embed, "lengths", batch=8)),
+    ):
+        made = store.remember("words", tier=Tier.SEMANTIC, tags=["a"], metadata={"n": 1}, at=100)
+        assert_type(made, StoredMemory)
+        store.remember("words", vector=[0.5], on_duplicate="merge", duplicate_threshold=0.9)
+        assert_type(store.remember_many([{"content": "words"}]), list[StoredMemory])
+        assert_type(store.vectors.reembed("old", "new", embed, progress=print), int)
+        assert_type(store.vectors.serving_space(), str | None)
+        with store.transaction() as tx:
+            assert_type(tx.remember("words"), StoredMemory)
 
 
 def files(path: Path) -> None:
