@@ -122,7 +122,7 @@ class Stopwatch:
             command=command,
             seed=seed,
             counts={**counts, "problems": len(problems)},
-            problems=problems[:LISTED],
+            problems=_different(problems)[:LISTED],
             controls=controls,
             seconds=round(perf_counter() - self._wall, 1),
             cpu_seconds=round(_cpu() - self._cpu, 1),
@@ -239,6 +239,12 @@ def spread(function: Callable[[T], U], tasks: Iterable[T], *, jobs: int | None) 
 def scratch_folder() -> str | None:
     """Where to make files that nobody needs: in memory if the system offers that."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - made safely there
+
+
+def _different(problems: list[Problem]) -> list[Problem]:
+    """The first of each kind for each case that shows it: one case may show many alike."""
+    first = {(each.kind, each.repeat): each for each in reversed(problems)}
+    return [each for each in problems if each is first[each.kind, each.repeat]]
 
 
 def _cpu() -> float:

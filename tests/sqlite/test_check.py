@@ -163,6 +163,12 @@ def test_a_text_with_a_nul_character_is_found(path: Path) -> None:
     assert kinds(path) == [("integrity", "skills")]
 
 
+def test_a_number_in_json_that_no_reader_can_hold_is_found(path: Path) -> None:
+    """SQLite calls it valid; the library stores none, so an export could not be imported."""
+    execute(path, """UPDATE skills SET metadata_json = '{"a": 1e999}'""")
+    assert kinds(path) == [("integrity", "skills")]
+
+
 @pytest.mark.parametrize("table", ["memories", "skills"])
 def test_what_is_not_text_where_text_must_be_is_damage_to_every_reader(
     path: Path, table: str

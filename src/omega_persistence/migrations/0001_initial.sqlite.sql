@@ -4,7 +4,7 @@
 
 CREATE TABLE memories (
     seq INTEGER PRIMARY KEY,  -- order of arrival; the full-text index points at it
-    namespace TEXT NOT NULL CHECK (namespace <> ''),
+    namespace TEXT NOT NULL CHECK (length(namespace) BETWEEN 1 AND 1000),
     id TEXT NOT NULL CHECK (id <> ''),
     content TEXT NOT NULL,
     tier INTEGER NOT NULL CHECK (tier BETWEEN 1 AND 12),
@@ -69,7 +69,7 @@ WHEN old.seq <> new.seq OR old.content <> new.content OR old.keywords <> new.key
 END;
 
 CREATE TABLE skills (
-    namespace TEXT NOT NULL CHECK (namespace <> ''),
+    namespace TEXT NOT NULL CHECK (length(namespace) BETWEEN 1 AND 1000),
     id TEXT NOT NULL CHECK (id <> ''),
     name TEXT NOT NULL CHECK (name <> ''),
     description TEXT NOT NULL,
@@ -89,7 +89,7 @@ CREATE TABLE skills (
 CREATE INDEX skills_by_success_count ON skills (namespace, success_count DESC, id);
 
 CREATE TABLE architectures (
-    namespace TEXT NOT NULL CHECK (namespace <> ''),
+    namespace TEXT NOT NULL CHECK (length(namespace) BETWEEN 1 AND 1000),
     id TEXT NOT NULL CHECK (id <> ''),
     name TEXT NOT NULL CHECK (name <> ''),
     paradigm TEXT NOT NULL,
@@ -110,7 +110,7 @@ CREATE INDEX architectures_by_substrate
     ON architectures (namespace, substrate, created_at DESC, id);
 
 CREATE TABLE intelligences (
-    namespace TEXT NOT NULL CHECK (namespace <> ''),
+    namespace TEXT NOT NULL CHECK (length(namespace) BETWEEN 1 AND 1000),
     id TEXT NOT NULL CHECK (id <> ''),
     name TEXT NOT NULL CHECK (name <> ''),
     arch_id TEXT NOT NULL,
@@ -135,7 +135,7 @@ CREATE INDEX intelligences_by_architecture
 
 CREATE TABLE vectors (
     seq INTEGER PRIMARY KEY,
-    namespace TEXT NOT NULL CHECK (namespace <> ''),
+    namespace TEXT NOT NULL CHECK (length(namespace) BETWEEN 1 AND 1000),
     id TEXT NOT NULL CHECK (id <> ''),
     memory_id TEXT NOT NULL,
     dimensions INTEGER NOT NULL CHECK (dimensions > 0),
@@ -152,7 +152,7 @@ CREATE INDEX vectors_by_space ON vectors (namespace, space, dimensions);
 
 -- The space that a namespace is searched in, once it was chosen among several.
 CREATE TABLE serving_spaces (
-    namespace TEXT NOT NULL PRIMARY KEY CHECK (namespace <> ''),
+    namespace TEXT NOT NULL PRIMARY KEY CHECK (length(namespace) BETWEEN 1 AND 1000),
     space TEXT NOT NULL
 ) STRICT;
 
@@ -191,7 +191,7 @@ WHEN new.number % 1000 = 0 BEGIN
 END;
 
 CREATE TABLE reflexion_episodes (
-    namespace TEXT NOT NULL CHECK (namespace <> ''),
+    namespace TEXT NOT NULL CHECK (length(namespace) BETWEEN 1 AND 1000),
     id TEXT NOT NULL CHECK (id <> ''),
     memory_id TEXT NOT NULL,
     trigger TEXT NOT NULL,
@@ -213,7 +213,7 @@ CREATE INDEX reflexion_episodes_by_trigger
     ON reflexion_episodes (namespace, trigger, created_at DESC, id);
 
 CREATE TABLE causal_edges (
-    namespace TEXT NOT NULL CHECK (namespace <> ''),
+    namespace TEXT NOT NULL CHECK (length(namespace) BETWEEN 1 AND 1000),
     id TEXT NOT NULL CHECK (id <> ''),
     from_memory TEXT NOT NULL,
     to_memory TEXT NOT NULL,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 import apsw
+import msgspec
 
 from omega_persistence.backends import FileSizes, Problem, files, migrate
 from omega_persistence.backends.sqlite import checksums, layout
@@ -149,12 +150,16 @@ def _vector_codes(connection: apsw.Connection) -> list[Problem]:
 
 
 def _not_text(connection: apsw.Connection) -> list[Problem]:
-    """Text that is not UTF-8, or holds a NUL character, which SQLite does not look at."""
+    """Text that is not UTF-8, or holds what SQLite does not look at: see `_fault`."""
     problems: list[Problem] = []
     for table, columns in connection.execute(_TEXT_COLUMNS).fetchall():
+        names = columns.split(",")
         try:
             rows = connection.execute(f"SELECT {columns} FROM {table}")
-            detail = "a text holds a NUL character" if any(map(_has_nul, rows)) else None
+            faults = (
+                _fault(name, value) for row in rows for name, value in zip(names, row, strict=True)
+            )
+            detail = next(filter(None, faults), None)
         except UnicodeDecodeError as error:
             detail = str(error)
         if detail is not None:
@@ -162,8 +167,18 @@ def _not_text(connection: apsw.Connection) -> list[Problem]:
     return problems
 
 
-def _has_nul(row: tuple[object, ...]) -> bool:
-    return any(isinstance(value, str) and "\0" in value for value in row)
+def _fault(column: str, value: object) -> str | None:
+    """A NUL character, or JSON that SQLite takes for valid and no reader can: 1e999."""
+    if not isinstance(value, str):
+        return None
+    if "\0" in value:
+        return "a text holds a NUL character"
+    if column.endswith("_json"):
+        try:
+            msgspec.json.decode(value)
+        except (msgspec.DecodeError, RecursionError) as error:
+            return f"{column} holds {value!r:.80}: {error}"
+    return None
 
 
 def sizes(session: Session, address: str) -> FileSizes:
