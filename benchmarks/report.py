@@ -69,6 +69,11 @@ def rate(figure: str, found: Comparison, operations: int, at_least: float | None
     return _line(figure, target, shown, at_least and 1 / at_least, found, operations)
 
 
+def verdict(met: bool) -> str:  # noqa: FBT001
+    """How a table says that a target was met, or not."""
+    return "met" if met else MISSED
+
+
 def clock(what: str, found: Comparison, operations: int = 1) -> str:
     """A note on the wall times, which a table has no room for."""
     ours, raw = found.ours.wall, found.raw.wall

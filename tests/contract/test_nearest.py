@@ -147,7 +147,7 @@ def test_filters_leave_out_before_the_limit(
 ):
     if many:  # as if the filters admitted more than can be looked at one by one
         monkeypatch.setattr("omega_persistence.backends.sqlite.vectors.nearest.NARROW", 0)
-        monkeypatch.setattr("omega_persistence.backends.sqlite.vectors.nearest.REACH", 4)
+        monkeypatch.setattr("omega_persistence.backends.sqlite.vectors.nearest.REACH", 1)
     numbers = range(100)
     store.memories.put_many(
         memory(

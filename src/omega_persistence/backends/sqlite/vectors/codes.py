@@ -53,8 +53,7 @@ def matrix(blobs: Sequence[bytes], dimensions: int) -> NDArray[np.float32]:
     Raises:
         CorruptionError: a row does not hold so many numbers.
     """
-    _require_length(blobs, 4 * dimensions)
-    return np.frombuffer(b"".join(blobs), "<f4").reshape(-1, dimensions)
+    return np.frombuffer(_joined(blobs, 4 * dimensions), "<f4").reshape(-1, dimensions)
 
 
 def decode(blobs: Sequence[bytes], dimensions: int) -> NDArray[np.void]:
@@ -63,11 +62,14 @@ def decode(blobs: Sequence[bytes], dimensions: int) -> NDArray[np.void]:
     Raises:
         CorruptionError: one of them is not the code of so many numbers.
     """
-    _require_length(blobs, 4 + dimensions)
-    return np.frombuffer(b"".join(blobs), layout(dimensions))
+    return np.frombuffer(_joined(blobs, 4 + dimensions), layout(dimensions))
 
 
-def _require_length(blobs: Sequence[object], length: int) -> None:
-    if not all(type(blob) is bytes and len(blob) == length for blob in blobs):
-        message = f"a vector or its code does not have the {length} bytes of its dimensions"
-        raise CorruptionError(message, hint="See check().")
+def _joined(blobs: Sequence[bytes], length: int) -> bytes:
+    try:
+        if set(map(len, blobs)) <= {length}:
+            return b"".join(blobs)
+    except TypeError:  # a damaged file may hold other than blobs
+        pass
+    message = f"a vector or its code does not have the {length} bytes of its dimensions"
+    raise CorruptionError(message, hint="See check().")

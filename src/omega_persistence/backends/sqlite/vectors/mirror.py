@@ -5,10 +5,11 @@ random token. So the newest entry that a session sees names the state that it se
 committed, its own and not yet committed, an older snapshot, or what a restore brought; and since
 numbers are given in order, an entry that two states share is one that all before it agree in.
 
-A mirror keeps the entries at which it stood. To serve a session it goes on from the last of them
-that the session's log has as well, and reads again only what has changed since, in either. Codes
-are added and never removed: for an older state, those that have come since are mere candidates
-more, which the rows of its snapshot then do not confirm.
+A mirror visits the states of the sessions that ask for it, one after the other, and keeps their
+entries. To reach one that it has not visited, it goes on from the last entry that the session's log
+has as well, and reads again only what has changed since, in either. Codes are added and never
+removed; with each stand the visits from which and up to which it is there, so that a state that
+was visited before, for an older snapshot, is still at hand.
 """
 
 from __future__ import annotations
@@ -61,8 +62,9 @@ _CHANGED_CODES = _CODES + "IN (SELECT value FROM json_each(:seqs))"
 
 
 class Stop(NamedTuple):
-    """A state in which the mirror stood: the token of its newest entry, and what led to it."""
+    """A state that was visited: when, the token of its newest entry, and what led to it."""
 
+    visit: int
     token: int
     changed: frozenset[int]
 
@@ -80,7 +82,7 @@ class Mirror:
     @property
     def size(self) -> int:
         """Bytes, about; what is reserved but not filled yet takes no memory."""
-        return self._scan.filled * (self._space.dimensions * 9 // 8 + 13)
+        return self._scan.filled * (self._space.dimensions * 9 // 8 + 20)
 
     def scan(self, session: SQLiteSession) -> Scan:
         """The codes as a session sees them, which is in a transaction."""
@@ -96,7 +98,7 @@ class Mirror:
             if newest is None:  # no vector was ever written
                 return _nothing()
             if self._knows(*newest):
-                return self._scan._replace(alive=np.ones_like(self._scan.alive))
+                return self._scan._replace(visit=self._stops[newest[0]].visit)
             shared = self._shared(session)
             if shared is None:
                 self._load(session, *newest)
@@ -160,17 +162,14 @@ class Mirror:
         self._stand(number, token, frozenset(changed))
 
     def _bury(self, changed: set[int]) -> None:
-        seqs = self._scan.seqs[: self._scan.filled]
-        dead = np.isin(seqs, np.fromiter(changed, np.int64, len(changed)))
-        if dead.any():
-            alive = self._scan.alive.copy()  # others may be looking at the old ones
-            alive[: self._scan.filled][dead] = False
-            self._scan = self._scan._replace(alive=alive)
+        seqs, died = (each[: self._scan.filled] for each in (self._scan.seqs, self._scan.died))
+        gone = np.isin(seqs, np.fromiter(changed, np.int64, len(changed)))
+        died[gone & (died == scan.NEVER)] = self._scan.visit + 1
 
     def _wasteful(self) -> bool:
         """Whether so many codes are outdated that all had better be read again."""
-        dead = self._scan.filled - np.count_nonzero(self._scan.alive[: self._scan.filled])
-        return int(dead) > max(_FEW, self._scan.filled // 4)
+        gone = np.count_nonzero(self._scan.died[: self._scan.filled] != scan.NEVER)
+        return int(gone) > max(_FEW, self._scan.filled // 4)
 
     def _add(self, seqs: NDArray[np.int64], coded: NDArray[np.void], room: int) -> None:
         """Fill the next slots; a new block is made for that many codes if it has to be."""
@@ -191,23 +190,26 @@ class Mirror:
             if self._scan.averages is not None:
                 block.planes[:, inside] = scan.words(block.levels[inside], self._scan.averages)
             self._scan.seqs[count : count + these.stop - done] = seqs[these]
-            self._scan.alive[count : count + these.stop - done] = True
+            self._scan.born[count : count + these.stop - done] = self._scan.visit + 1
+            self._scan.died[count : count + these.stop - done] = scan.NEVER
             count += these.stop - done
             done = these.stop
         self._scan = self._scan._replace(filled=count, blocks=blocks)
 
     def _make_room(self, rows: int) -> None:
-        seqs, alive = self._scan.seqs, self._scan.alive
-        self._scan = self._scan._replace(
-            seqs=np.concatenate([seqs, np.empty(rows, np.int64)]),
-            alive=np.concatenate([alive, np.empty(rows, np.bool_)]),
+        present = self._scan
+        self._scan = present._replace(
+            seqs=np.concatenate([present.seqs, np.empty(rows, np.int64)]),
+            born=np.concatenate([present.born, np.empty(rows, np.uint32)]),
+            died=np.concatenate([present.died, np.empty(rows, np.uint32)]),
         )
 
     def _stand(self, number: int, token: int, changed: frozenset[int]) -> None:
         """Note the state that was reached."""
         if self._scan.filled >= 2 * max(self._fitted, _SMALLEST // 2):
             self._scan, self._fitted = scan.with_bits(self._scan), self._scan.filled
-        self._stops[number] = Stop(token, changed)
+        self._scan = self._scan._replace(visit=self._scan.visit + 1)
+        self._stops[number] = Stop(self._scan.visit, token, changed)
         if len(self._stops) > _STOPS:
             del self._stops[next(iter(self._stops))]
 
@@ -217,7 +219,9 @@ def _nothing() -> Scan:
         filled=0,
         blocks=(),
         seqs=np.empty(0, np.int64),
-        alive=np.empty(0, np.bool_),
+        visit=0,
+        born=np.empty(0, np.uint32),
+        died=np.empty(0, np.uint32),
         averages=None,
     )
 

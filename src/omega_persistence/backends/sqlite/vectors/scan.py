@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 BLOCK = 32_768
 """Codes in a block at most: the words of one of its planes fit into a processor's cache."""
 
+NEVER = 2**32 - 1
+"""A visit after every other."""
+
 _PIECE = 4096  # codes that are looked at together when all bits are made, or all levels scored
 
 
@@ -41,20 +44,27 @@ class Block(NamedTuple):
 
 
 class Scan(NamedTuple):
-    """Codes in slots numbered from 0, as they stand: what is written later goes into later slots.
+    """Codes in slots numbered from 0, as they were at a visit of the mirror.
+
+    Others may go on meanwhile: what they add goes into later slots, and what they remove stays
+    where it is and is only noted as gone from a later visit on.
 
     Attributes:
         filled: How many slots are.
         blocks: Where the codes are, without gaps.
         seqs: Slot -> the vector's ``seq``.
-        alive: Slot -> whether the code is the newest of a vector that is there.
+        visit: Which of its visits.
+        born: Slot -> the visit from which on the code is there.
+        died: Slot -> the visit from which on it is not; `NEVER` if it still is.
         averages: The level in each dimension above which a bit is set; None for no bits yet.
     """
 
     filled: int
     blocks: tuple[Block, ...]
     seqs: NDArray[np.int64]
-    alive: NDArray[np.bool_]
+    visit: int
+    born: NDArray[np.uint32]
+    died: NDArray[np.uint32]
     averages: NDArray[np.int8] | None
 
     def nearest(self, query: NDArray[np.float32], reach: int) -> NDArray[np.int64]:
@@ -65,7 +75,7 @@ class Scan(NamedTuple):
             reach: About how many codes are taken from the first level to the second.
         """
         slots = self._by_bits(query, reach)
-        slots = slots[self.alive[slots]]
+        slots = slots[(self.born[slots] <= self.visit) & (self.visit < self.died[slots])]
         seqs = self.seqs[slots]
         return seqs[np.lexsort((seqs, -self._scores(slots, query)))]
 
@@ -114,7 +124,9 @@ class Scan(NamedTuple):
                 stop = min(end, done + _PIECE)
                 inside = slots[done:stop] - block.start
                 levels = block.levels.take(inside, axis=0).astype(np.float32)
-                np.multiply(levels @ query, block.scales.take(inside), out=scores[done:stop])
+                # Not a matrix product, whose threads cost more than they save at this size.
+                products = np.vecdot(levels, query)
+                np.multiply(products, block.scales.take(inside), out=scores[done:stop])
                 done = stop
         return scores
 

@@ -1,0 +1,252 @@
+"""Codes of vectors: in the file, in memory, and how they follow the vectors."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from omega_persistence import OmegaStore
+from omega_persistence.backends.sqlite.backend import SQLiteBackend
+from omega_persistence.backends.sqlite.session import SQLiteSession
+from omega_persistence.backends.sqlite.vectors import codes, inspection, mirrors, nearest, scan
+from omega_persistence.backends.sqlite.vectors.mirrors import Space
+from samples import memory, vector
+from sqlite.support import execute, python
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def clustered(rows: int, dimensions: int, seed: int = 1) -> NDArray[np.float32]:
+    """Vectors around a few centres, all of them off the origin."""
+    random = np.random.default_rng(seed)
+    centres = random.standard_normal((50, dimensions)) + 0.5
+    noise = random.standard_normal((rows, dimensions))
+    return (centres[random.integers(50, size=rows)] + noise).astype(np.float32)
+
+
+def store_of(path: Path, rows: NDArray[np.float32]) -> None:
+    with OmegaStore(path, durability="normal") as store:
+        names = [f"m{n:05}" for n in range(len(rows))]
+        store.memories.put_many(memory(id) for id in names)
+        store.vectors.put_many(rows, memory_ids=names, ids=names)
+
+
+def found(store: OmegaStore, query: object, limit: int = 10, *, exact: bool = False) -> list[str]:
+    hits = store.vectors.nearest(np.asarray(query), limit=limit, exact=exact)
+    return [hit.memory_id for hit in hits]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 200), st.integers(1, 300), st.integers(0, 2**32 - 1), st.floats(1e-30, 1e30))
+def test_a_code_has_the_direction_of_its_vector(
+    rows: int, dimensions: int, seed: int, size: float
+) -> None:
+    random = np.random.default_rng(seed)
+    vectors = (random.standard_normal((rows, dimensions)) * size).astype(np.float32)
+    blobs = codes.encode_blobs([row.tobytes() for row in vectors], dimensions)
+    assert blobs == [codes.encode(row[np.newaxis]).tobytes() for row in vectors]
+    decoded = codes.decode(blobs, dimensions)
+    units = vectors.astype(float) / np.linalg.norm(vectors.astype(float), axis=1, keepdims=True)
+    coded = decoded["levels"] * decoded["scale"][:, np.newaxis].astype(float)
+    np.testing.assert_allclose(np.linalg.norm(coded, axis=1), 1, 1e-6)
+    bound = np.sqrt(dimensions) / 254 * np.abs(units).max(axis=1)
+    assert (np.linalg.norm(coded - units, axis=1) <= 2.1 * bound).all()
+
+
+@pytest.mark.parametrize("dimensions", [1, 63, 64, 65, 200, 384, 1000])
+@pytest.mark.parametrize("block", [7, 1000])
+def test_the_first_level_counts_the_bits_that_differ(
+    tmp_path: Path, dimensions: int, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan, "BLOCK", block)
+    monkeypatch.setattr("omega_persistence.backends.sqlite.vectors.mirror._SMALLEST", 2)
+    vectors = clustered(100, dimensions)
+    store_of(tmp_path / "store.db", vectors)
+    with OmegaStore(tmp_path / "store.db") as store, store._backend.snapshot() as session:
+        assert isinstance(session, SQLiteSession)
+        found = session.mirrors.scan(session, Space("default", "", dimensions))
+        assert found.averages is not None
+        query = codes.encode(vectors[:1])["levels"]
+        differing = found._differing(scan.words(query, found.averages)[:, 0])
+    levels = codes.encode(vectors)["levels"]
+    expected = ((levels > found.averages) != (query > found.averages)).sum(axis=1)
+    assert differing.tolist() == expected.tolist()
+
+
+def test_nearly_all_are_found_among_many(tmp_path: Path) -> None:
+    vectors, questions = np.split(clustered(6050, 384), [6000])
+    assert len(vectors) > 3 * nearest.REACH
+    store_of(tmp_path / "store.db", vectors)
+    with OmegaStore(tmp_path / "store.db") as store:
+        right = sum(
+            len({*found(store, query)} & {*found(store, query, exact=True)}) for query in questions
+        )
+        assert right >= 0.99 * 10 * len(questions)
+        many, all_of_them = (set(found(store, questions[0], 500, exact=e)) for e in (False, True))
+        assert len(many & all_of_them) >= 495
+        # The closest are gone, and then come back in another order of arrival.
+        closest = found(store, questions[0], 100)
+        lost = store.vectors.get_many(closest)
+        store.vectors.delete_many(closest)
+        assert not {*found(store, questions[0], 100)} & {*closest}
+        store.vectors.put_many(lost)
+        assert found(store, questions[0], 100) == closest
+        assert store.check() == []
+
+
+def test_a_filter_that_most_do_not_pass_is_looked_for_further_and_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nearest, "NARROW", 10)
+    monkeypatch.setattr(nearest, "REACH", 50)
+    store_of(tmp_path / "store.db", clustered(3000, 384))
+    with OmegaStore(tmp_path / "store.db") as store:
+        wanted = [f"m{n:05}" for n in range(0, 3000, 100)]
+        store.memories.put_many(memory(id, session="rare") for id in wanted)
+        for query in clustered(20, 384, seed=3):
+            hits = store.vectors.nearest(query, session="rare", limit=5)
+            assert hits == store.vectors.nearest(query, session="rare", limit=5, exact=True)
+
+
+@pytest.mark.parametrize(
+    ("damage", "detail"),
+    [
+        ("DELETE FROM vector_codes WHERE seq = 2", "without a code, or with a wrong one: 1"),
+        ("UPDATE vector_codes SET code = x'00' WHERE seq > 1", "with a wrong one: 2"),
+        ("UPDATE vectors SET data_blob = x'0000803f00000000'", "with a wrong one: 3"),
+        (
+            "PRAGMA foreign_keys = off; INSERT INTO vector_codes VALUES (99, x'00')",
+            "codes without a vector: 1",
+        ),
+    ],
+)
+def test_codes_that_are_not_those_of_their_vectors_are_found_and_made_anew(
+    tmp_path: Path, damage: str, detail: str
+) -> None:
+    path = tmp_path / "store.db"
+    store_of(path, np.array([[1, 1], [1, 2], [2, 1]], np.float32))
+    with OmegaStore(path) as store:
+        assert found(store, [1, 1]) == ["m00000", "m00001", "m00002"]
+    execute(path, damage)
+    with OmegaStore(path) as store:
+        problems = [each for each in store.check() if each.table == "vector_codes"]
+        assert [each.detail for each in problems if each.kind == "vector"] == [
+            each.detail for each in problems if each.detail.endswith(detail)
+        ]
+        assert problems
+        with store._backend.atomic() as session:
+            assert isinstance(session, SQLiteSession)
+            inspection.rebuild(session.connection)
+        assert store.check() == []
+        assert len(found(store, [1, 1])) == 3
+
+
+OTHER = """
+import sys
+from omega_persistence import OmegaStore, StoredVector
+with OmegaStore(sys.argv[1]) as store:
+    store.vectors.put(StoredVector.from_array("m00002", [0.0, 1.0], id="m00002"))
+    store.memories.delete("m00000")
+"""
+
+
+def test_what_another_process_committed_is_found_at_the_next_call(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    store_of(path, np.array([[0, 1], [1, 1], [1, 0]], np.float32))
+    with OmegaStore(path) as store:
+        assert found(store, [0, 1]) == ["m00000", "m00001", "m00002"]
+        with store.snapshot() as snapshot:
+            python(OTHER, path)
+            hits = snapshot.vectors.nearest([0, 1])
+            assert [hit.memory_id for hit in hits] == ["m00000", "m00001", "m00002"]
+        assert found(store, [0, 1]) == ["m00002", "m00001"]
+
+
+LAZY = """
+import sys
+from omega_persistence import OmegaStore
+with OmegaStore(sys.argv[1]) as store:
+    store.memories.search("content")
+    assert store.vectors.get("m00000").dimensions == 2
+    assert "numpy" not in sys.modules
+    store.vectors.nearest([0.0, 1.0])
+    assert "numpy" in sys.modules
+"""
+
+
+def test_nothing_is_loaded_before_the_first_search(tmp_path: Path) -> None:
+    store_of(tmp_path / "store.db", np.ones((1, 2), np.float32))
+    python(LAZY, tmp_path / "store.db")
+
+
+def test_whoever_is_further_behind_than_the_log_of_changes_reads_all_again(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    store_of(path, np.array([[0, 1], [1, 1]], np.float32))
+    rows = np.array([[-1, 0]] * 3000)
+    with OmegaStore(path, durability="normal") as store, OmegaStore(path) as second:
+        assert found(store, [1, 0]) == ["m00001", "m00000"]
+        for _ in range(8):
+            second.vectors.put_many(
+                rows, memory_ids=["m00000"] * len(rows), ids=[str(n) for n in range(len(rows))]
+            )
+        second.vectors.put(vector("m00000", "m00000", 1, 0))
+        assert found(store, [1, 0]) == ["m00000", "m00001"]
+        assert store.check() == []
+    ((kept,),) = execute(path, "SELECT count(*) FROM vector_changes")
+    assert 20_000 <= kept <= 21_000
+
+
+def test_mirrors_that_were_not_used_for_longest_go_when_there_is_no_room(
+    file_store: OmegaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = file_store._backend
+    assert isinstance(backend, SQLiteBackend)
+    kept = backend._connector.mirrors
+    monkeypatch.setattr(mirrors, "MAX_BYTES", 100)
+    for name in ("a", "b", "c", "a"):
+        agent = file_store.in_namespace(name)
+        agent.memories.put(memory("m"))
+        agent.vectors.put_many(np.eye(3, 30), memory_ids="mmm", ids="xyz")
+        agent.vectors.nearest(np.ones(30))
+        assert [space.namespace for space in kept._mirrors] == [name]
+    monkeypatch.setattr(mirrors, "MAX_BYTES", 1000)
+    file_store.in_namespace("b").vectors.nearest(np.ones(30))
+    assert [space.namespace for space in kept._mirrors] == ["a", "b"]
+
+
+def test_threads_share_a_mirror_and_each_finds_what_its_snapshot_holds(tmp_path: Path) -> None:
+    """Searches never miss a vector that their snapshot has, nor find one that it has not."""
+    path = tmp_path / "store.db"
+    store_of(path, clustered(200, 8))
+    with OmegaStore(path, durability="normal") as store:
+
+        def write(seed: int) -> None:
+            random = np.random.default_rng(seed)
+            for row in clustered(150, 8, seed):
+                id = f"m{random.integers(200):05}"
+                with store.transaction() as tx:
+                    tx.vectors.put(vector(id, id, *map(float, row)))
+                    tx.vectors.nearest(row, limit=1)
+
+        def read(seed: int) -> None:
+            for query in clustered(100, 8, seed):
+                with store.snapshot() as snapshot:
+                    hits = snapshot.vectors.nearest(query, limit=20)
+                    assert hits == snapshot.vectors.nearest(query, limit=20, exact=True)
+
+        sys.setswitchinterval(1e-5)
+        try:
+            with ThreadPoolExecutor(4) as pool:
+                for done in [pool.submit(work, seed) for seed in (1, 2) for work in (write, read)]:
+                    done.result()
+        finally:
+            sys.setswitchinterval(5e-3)
+        assert store.check() == []
