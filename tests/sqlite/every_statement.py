@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from omega_persistence import ConflictError, OmegaStore
+from omega_persistence.backends.sqlite import search
 from omega_persistence.entities import quarantine
 from samples import architecture, edge, episode, intelligence, memory, skill, vector
 
@@ -69,7 +70,13 @@ def do_everything(store: OmegaStore, folder: Path) -> None:
     memories.by_created_at(before=50)
     memories.by_last_accessed(before=50)
     memories.search("word1 word2")
+    memories.search(
+        "word1", tiers=[1], session="s1", since=1, until=2, min_importance=0, where={"a": 1}
+    )
+    _search_by_rarer_words(store)
+    store.recall("word1 word2", vector=[1.0, 2.0], space="model1", tiers=[1, 2], explain=True)
     memories.touch("m0001")
+    memories.touch_many(["m0001"])
     memories.expired()
     memories.purge_expired()
     memories.count_expired()
@@ -134,6 +141,13 @@ def _search_vectors(store: OmegaStore) -> None:
         raise KeyError
     store.vectors.put(store.vectors.get(first.vector_id))
     assert store.vectors.nearest(query, space="model0")[0] == first
+
+
+def _search_by_rarer_words(store: OmegaStore) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "RARE", 10)
+        store.memories.search("word1 word2", limit=1)
+        store.recall("word1 word2", limit=1)
 
 
 def _be_refused(store: OmegaStore) -> None:

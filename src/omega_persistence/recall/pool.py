@@ -27,18 +27,28 @@ _ABOUT: LiteralString = """
 
 _VISIBLE = "(expires_at IS NULL OR expires_at > :now)"
 
-_NEIGHBOUR: LiteralString = """
+_OTHER: LiteralString = """
         SELECT other.id FROM memories AS other
         WHERE other.namespace = :namespace AND other.session = memories.session
           AND (other.expires_at IS NULL OR other.expires_at > :now)"""
 
-_NEXT_TO: LiteralString = f"""{_ABOUT}, (
-        {_NEIGHBOUR} AND (other.created_at, other.id) < (memories.created_at, memories.id)
-        ORDER BY other.created_at DESC, other.id DESC LIMIT 1
+# Each is found in the index of sessions: first among those of the same second, then of others.
+# Compared as pairs of time and id, all those of the same second would be visited.
+_NEXT_TO: LiteralString = f"""{_ABOUT},
+    coalesce((
+        {_OTHER} AND other.created_at = memories.created_at AND other.id < memories.id
+        ORDER BY other.id DESC LIMIT 1
     ), (
-        {_NEIGHBOUR} AND (other.created_at, other.id) > (memories.created_at, memories.id)
+        {_OTHER} AND other.created_at < memories.created_at
+        ORDER BY other.created_at DESC, other.id DESC LIMIT 1
+    )),
+    coalesce((
+        {_OTHER} AND other.created_at = memories.created_at AND other.id > memories.id
+        ORDER BY other.id LIMIT 1
+    ), (
+        {_OTHER} AND other.created_at > memories.created_at
         ORDER BY other.created_at, other.id LIMIT 1
-    )
+    ))
     FROM memories WHERE namespace = :namespace AND {_VISIBLE} AND memories.id """
 
 _ALONE: LiteralString = f"""{_ABOUT}

@@ -43,11 +43,12 @@ MOST = 2.2
 _SCORE: LiteralString = "-bm25(memories_fts, :content, :keywords, :content, 0.0)"
 
 # CROSS JOIN is a join that keeps its order: the planner would ask for the words anew with each
-# memory of what it takes for a small namespace.
+# memory of what it takes for a small namespace. NOT INDEXED leaves it the row number alone: it
+# would look for each memory among all of those that pass a filter.
 _RANKED: LiteralString = f"""
     SELECT memories.id, {_SCORE} AS score
     FROM memories_fts
-    CROSS JOIN memories ON memories.seq = memories_fts.rowid
+    CROSS JOIN memories NOT INDEXED ON memories.seq = memories_fts.rowid
     WHERE memories_fts MATCH :query AND """
 
 # + keeps the rows out of the full-text query, which would be asked anew for each of them.
@@ -65,7 +66,7 @@ _FIRST: LiteralString = f"""
         SELECT rowid, {_SCORE} AS score FROM memories_fts WHERE memories_fts MATCH :query
         ORDER BY score DESC, rowid LIMIT :several
     ) AS found
-    CROSS JOIN memories ON memories.seq = found.rowid
+    CROSS JOIN memories NOT INDEXED ON memories.seq = found.rowid
     WHERE """
 
 _IN_ORDER: LiteralString = """
@@ -96,10 +97,11 @@ _SAMPLE: LiteralString = """
     FROM sample"""
 
 
-# The condition of a filter follows.
+# The condition of a filter follows, which must not become the way to the memories.
 _ADMITTED: LiteralString = """
-    SELECT id FROM memories
-    WHERE namespace = :namespace AND id IN (SELECT value FROM json_each(:ids)) AND """
+    SELECT memories.id FROM json_each(:ids)
+    CROSS JOIN memories ON memories.namespace = :namespace AND memories.id = json_each.value
+    WHERE """
 
 
 def admitted(
