@@ -163,6 +163,134 @@ def test_a_word_said_twice_in_the_question_weighs_once(store: OmegaStore):
     )
 
 
+def test_words_are_found_by_their_english_stems(store: OmegaStore):
+    told(store, a="She was painting sunrises", b="one house of many")
+    for text in ("paint", "painted", "a painting", "sunrise", "SUNRISES"):
+        assert found(store, text) == ["a"]
+    assert found(store, "houses") == ["b"]
+    (hit,) = store.memories.search("paint the sunrise")
+    assert hit.snippet == "She was **painting** **sunrises**"
+    assert store.memories.search("paint paints painting") == store.memories.search("paint")
+
+
+@pytest.mark.parametrize(
+    ("content", "text", "snippet"),
+    [
+        ("我昨天吃了苹果。", "苹果", "我昨天吃了**苹****果**。"),
+        ("昨日、東京へ行きました", "東京", "昨日、**東****京**へ行きました"),
+        ("카페에서 친구를 만났다", "친구", "카페에서 **친****구**를 만났다"),
+        ("ラーメンが好き", "ラーメン", "**ラ****ー****メ****ン**が好き"),
+    ],
+)
+def test_chinese_japanese_and_korean_are_found_without_blanks(
+    store: OmegaStore, content: str, text: str, snippet: str
+):
+    told(store, wanted=content, other="something else", third="完全不同")
+    store.memories.put(memory("tagged", keywords=text))
+    assert sorted(found(store, text)) == ["tagged", "wanted"]
+    told(store, tagged="nothing", wanted=f"x {content}")
+    (hit,) = store.memories.search(text)
+    assert hit.snippet == f"x {snippet}"
+    told(store, wanted="nothing")
+    assert found(store, text) == []
+
+
+def test_words_that_say_nothing_count_only_if_there_are_no_others(store: OmegaStore):
+    told(store, a="what is the matter", b="apple")
+    assert found(store, "What is the apple?") == ["b"]
+    assert found(store, "what is the") == ["a"]
+
+
+def test_the_two_columns_may_weigh_differently(store: OmegaStore):
+    store.memories.put_many([memory("c", content="apple"), memory("k", keywords="apple")])
+    assert found(store, "apple", keywords_weight=3) == ["k", "c"]
+    assert found(store, "apple", content_weight=3) == ["c", "k"]
+    for weight in (0, -1, float("nan"), float("inf"), True, "1"):
+        for name in ("content_weight", "keywords_weight"):
+            with pytest.raises(InvalidDataError, match=name):
+                store.memories.search("apple", **{name: weight})  # pyright: ignore[reportArgumentType]
+
+
+def test_filters_hold_before_the_limit(store: OmegaStore):
+    store.memories.put_many(
+        memory(
+            f"{n:02}",
+            content="apple" if n % 2 else "apple tree",
+            tier=1 + n % 12,
+            session=f"s{n % 5}",
+            created_at=n,
+            importance=n / 100,
+            metadata_json={"place": {"city": "Bern" if n % 3 else "Rome"}},
+        )
+        for n in range(100)
+    )
+    assert found(store, "apple", limit=None, tiers=[12]) == [f"{n}" for n in range(11, 100, 12)]
+    assert len(found(store, "apple", limit=50, session="s3")) == 20
+    assert sorted(found(store, "apple", since=90, until=95)) == ["90", "91", "92", "93", "94"]
+    assert len(found(store, "apple", limit=50, min_importance=0.9)) == 10
+    assert len(found(store, "apple", limit=50, where={"place.city": "Rome"})) == 34
+    assert found(store, "apple", session="s3", tiers=[4], where={"place.city": "Rome"}) == [
+        "03",
+        "63",
+    ]
+    assert found(store, "apple", tiers=[]) == []
+    with pytest.raises(InvalidDataError, match="where"):
+        store.memories.search("apple", where={"place": ["Rome"]})  # pyright: ignore[reportArgumentType]
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    said=st.lists(
+        st.lists(st.sampled_from(["aa", "aa", "aa", "bb", "bb", "cc", "dd", "ee"]), max_size=9),
+        max_size=40,
+    ),
+    text=st.lists(st.sampled_from(["aa", "bb", "cc", "dd", "ee", "ff"]), min_size=1, max_size=5),
+    limit=st.integers(1, 8),
+    tiers=st.none() | st.just([1, 2]),
+    rare=st.integers(1, 30),
+    ahead=st.integers(8, 12),
+)
+def test_common_words_are_left_out_only_where_they_change_nothing(
+    store: OmegaStore,
+    said: list[list[str]],
+    text: list[str],
+    limit: int,
+    tiers: list[int] | None,
+    rare: int,
+    ahead: int,
+):
+    with store.transaction() as tx, pytest.MonkeyPatch.context() as patch:
+        tx.memories.delete_many(f"{n:02}" for n in range(40))
+        tx.memories.put_many(
+            memory(f"{n:02}", content=" ".join(words), tier=1 + n % 3)
+            for n, words in enumerate(said)
+        )
+        everything = tx.memories.search(" ".join(text), limit=limit, tiers=tiers)
+        patch.setattr("omega_persistence.backends.sqlite.search.RARE", rare)
+        patch.setattr("omega_persistence.backends.sqlite.search.AHEAD", ahead)
+        fewer = tx.memories.search(" ".join(text), limit=limit, tiers=tiers)
+        assert [hit.score for hit in fewer] == pytest.approx([hit.score for hit in everything])
+        rounded = [
+            sorted((-round(hit.score, 9), hit.memory.id) for hit in hits)
+            for hits in (fewer, everything)
+        ]
+        assert rounded[0] == rounded[1]
+
+
+def test_a_small_namespace_of_a_large_file_answers_alike(store: OmegaStore):
+    """Its memories are met by its word in the index, which is no word of any question."""
+    told(store, **{f"{n:04}": f"apple {n} tree" for n in range(400)})
+    small = store.in_namespace("small")
+    told(small, a="apple pie", b="pear tree")
+    told(store, **{f"x{n:04}": f"apple {n} tree" for n in range(400)})
+    assert found(small, "apple tree") == ["b", "a"] or found(small, "apple tree") == ["a", "b"]
+    assert found(small, "\ue000736d616c6c") == []
+    assert found(small, "736d616c6c") == []
+    assert found(store, "pie pear") == []
+
+
 def test_the_snippet_marks_the_words(store: OmegaStore):
     told(store, a="The Quick brown fox")
     (hit,) = store.memories.search("quick FOX")

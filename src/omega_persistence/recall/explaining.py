@@ -48,8 +48,9 @@ def _reasons(
     if parts.vector > 0:
         yield f"its vector has the cosine {known.cosine:.3f} with the question's"
     for id, place in ((known.before, "follows"), (known.after, "precedes")):
-        if id in pool and (pool[id].words > 0 or pool[id].cosine > 0):
-            what = ", which asks about it" if place == "follows" and pool[id].asks else ""
+        other = pool.get(id or "")
+        if other is not None and (other.words > 0 or other.cosine > 0):
+            what = ", which asks something" if place == "follows" and other.asks else ""
             yield f"{place} {id}{what}"
     if parts.session > 0:
         yield f"belongs to the session {memory.session}, which has {parts.session:.2f} to give"

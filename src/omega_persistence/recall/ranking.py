@@ -115,10 +115,10 @@ def _own(pool: Mapping[str, Candidate], weights: Weights) -> dict[str, tuple[flo
     most = max(texts.values(), default=0.0)
     closest = max((each.cosine for each in pool.values()), default=0.0)
     by_vector = (weights.vector if most > 0 else 1.0) if closest > 0 else 0.0
-    by_words = (1 - by_vector) / most if most > 0 else 0.0
-    by_cosine = by_vector / closest if closest > 0 else 0.0
+    most, closest = most or 1.0, closest if closest > 0 else 1.0  # of nothing, any part is nothing
     return {
-        id: (by_words * texts[id], by_cosine * max(0.0, each.cosine)) for id, each in pool.items()
+        id: ((1 - by_vector) * (texts[id] / most), by_vector * (max(0.0, each.cosine) / closest))
+        for id, each in pool.items()
     }
 
 
