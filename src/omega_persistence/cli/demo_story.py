@@ -138,10 +138,10 @@ def _ask(story: Story, store: OmegaStore, ancestor: StoredArchitecture) -> None:
         _first(memory.content for memory in tier),
         expected=_first(memory.id for memory in tier) == added.REQUEST,
     )
-    hits = store.memories.search("how much free space has the disk", limit=3)
+    hits = store.recall("how much free space has the disk", limit=3)
     answer(
         "What is known about free space on the disk?",
-        "memories.search",
+        "recall",
         _first(hit.memory.content for hit in hits),
         expected=_first(hit.memory.id for hit in hits) == added.LESSON,
     )

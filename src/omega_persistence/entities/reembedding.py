@@ -43,8 +43,6 @@ _PAGE: LiteralString = f"SELECT id, content, metadata_json {_MISSING} ORDER BY i
 
 _AMONG: LiteralString = f"SELECT id, content, metadata_json {_MISSING} AND id "
 
-_ANY = "SELECT 1 FROM vectors WHERE namespace = :namespace AND space = :space LIMIT 1"
-
 # Only those that have a successor.
 _REMOVE_OLD = """
     DELETE FROM vectors WHERE namespace = :namespace AND id IN (
@@ -114,9 +112,7 @@ class Reembedding:
 
     def _require_old(self, session: Session) -> None:
         """Refuse a name that was never a space: the switch would leave nothing to be found."""
-        if self._from_space is None or session.row(
-            _ANY, namespace=self._namespace, space=self._from_space
-        ):
+        if self._from_space is None or spaces.holds(session, self._namespace, self._from_space):
             return
         if spaces.serving(session, self._namespace) != self._embedder.space:
             where = f"namespace {self._namespace!r:.80}"

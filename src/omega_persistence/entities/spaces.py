@@ -24,14 +24,9 @@ _ONLY = """
     SELECT max(space) FROM vectors WHERE namespace = :namespace
 """
 
-# One seek, or two when the space is new.
-_ANOTHER = """
-    SELECT space FROM vectors
-    WHERE namespace = :namespace AND NOT EXISTS (
-        SELECT 1 FROM vectors WHERE namespace = :namespace AND space = :space
-    )
-    LIMIT 1
-"""
+_HOLDS = "SELECT 1 FROM vectors WHERE namespace = :namespace AND space = :space LIMIT 1"
+
+_ANY = "SELECT space FROM vectors WHERE namespace = :namespace LIMIT 1"
 
 
 def serving(session: Session, namespace: str) -> str | None:
@@ -47,6 +42,11 @@ def serving_or_only(session: Session, namespace: str) -> str | None:
         return chosen
     row = session.row(_ONLY, namespace=namespace)
     return row[0] if row else None
+
+
+def holds(session: Session, namespace: str, space: str) -> bool:
+    """Whether there are vectors in a space."""
+    return session.row(_HOLDS, namespace=namespace, space=space) is not None
 
 
 def serve(session: Session, namespace: str, space: str) -> None:
@@ -66,10 +66,10 @@ def require_serving(session: Session, namespace: str, space: str) -> None:
         ConflictError: another space was chosen; or none was, and the vectors are all in others.
     """
     chosen = serving(session, namespace)
-    if chosen is None:
-        row = session.row(_ANOTHER, namespace=namespace, space=space)
-        chosen = row[0] if row else space
-    if chosen != space:
+    if chosen is None and not holds(session, namespace, space):
+        row = session.row(_ANY, namespace=namespace)
+        chosen = row[0] if row else None
+    if chosen not in (None, space):
         message = f"the vectors of namespace {namespace!r:.80} are in space {chosen!r:.80}, not"
         hint = (
             "Open the store with the embedder of that space, move its vectors over with"

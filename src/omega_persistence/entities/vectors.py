@@ -359,7 +359,7 @@ class Vectors(Children[StoredVector]):
         """Choose the space that this namespace is searched in, from its next search on.
 
         `remember` then refuses an embedder of another space, whose vectors no search would find.
-        The space may be empty still; ``""`` is the unnamed one.
+        The space may be empty still; ``""`` is the unnamed one. An export does not have the choice.
         """
         require_kind("space", space)
         with self._scope.atomic() as session:

@@ -10,7 +10,8 @@ from omega_persistence.backends.scopes import Joined
 from omega_persistence.entities import Collections, spaces
 from omega_persistence.entities.base import SHARED
 from omega_persistence.entities.embedding import text_to_embed
-from omega_persistence.entities.memories import Tier
+from omega_persistence.entities.memories import Memories, Tier
+from omega_persistence.entities.vectors import Vectors
 from omega_persistence.errors import StorageError
 from omega_persistence.remembering import duplicates
 from omega_persistence.remembering.drafts import THRESHOLD, Draft, draft_of, prepare
@@ -150,9 +151,9 @@ class _Writing:
     """The part of remembering under the lock."""
 
     def __init__(self, session: Session, namespace: str) -> None:
-        inside = Collections(Joined(session, writable=True), namespace)
-        self._memories = inside.memories
-        self._vectors = inside.vectors
+        scope = Joined(session, writable=True)
+        self._memories = Memories(scope, namespace)
+        self._vectors = Vectors(scope, namespace)
         self._session = session
         self._namespace = namespace
 
