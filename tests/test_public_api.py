@@ -14,28 +14,20 @@ from omega_persistence.entities.base import Collection
 
 PUBLIC = [
     *("BackendError", "BusyError", "ClosedError", "ConflictError", "CorruptionError"),
-    *("DatabaseStatistics", "Embedder", "ImportReport", "InvalidDataError", "Migration"),
-    *(
-        "NotFoundError",
-        "Note",
-        "OmegaStore",
-        "OnConflict",
-        "OnDuplicate",
-        "Problem",
-        "Progress",
-        "QuarantinedRow",
-        "SchemaError",
-    ),
-    *("SearchHit", "Snapshot", "StorageError", "StorageFullError", "StoredArchitecture"),
-    *("StoredCausalEdge", "StoredIntelligence", "StoredMemory", "StoredReflexionEpisode"),
-    *("StoredSkill", "StoredVector", "Tier", "Transaction", "TransactionError"),
-    *("UnsupportedError", "VectorHit"),
+    *("DatabaseStatistics", "Embedder", "Explanation", "Hit", "ImportReport"),
+    *("InvalidDataError", "Migration", "NearMiss", "NotFoundError", "Note", "OmegaStore"),
+    *("OnConflict", "OnDuplicate", "Parts", "Problem", "Progress", "QuarantinedRow"),
+    *("SchemaError", "SearchHit", "Snapshot", "StorageError", "StorageFullError"),
+    *("StoredArchitecture", "StoredCausalEdge", "StoredIntelligence", "StoredMemory"),
+    *("StoredReflexionEpisode", "StoredSkill", "StoredVector", "Tier", "Transaction"),
+    *("TransactionError", "UnsupportedError", "VectorHit", "Weights"),
 ]
+
 
 STORE = {
     *("all", "backup", "check", "close", "compact", "delete_namespace", "delete_quarantined"),
     *("doctor", "export_jsonl", "import_jsonl", "in_namespace", "namespaces", "new_in_memory"),
-    *("optimize", "quarantine", "rehearse_migration", "remember", "remember_many"),
+    *("optimize", "quarantine", "recall", "rehearse_migration", "remember", "remember_many"),
     *("reindex", "restore", "snapshot", "statistics", "transaction", "verify_backup"),
 }
 

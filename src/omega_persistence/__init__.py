@@ -27,6 +27,9 @@ from omega_persistence.errors import (
     TransactionError,
     UnsupportedError,
 )
+from omega_persistence.recall.hits import Explanation, Hit, NearMiss
+from omega_persistence.recall.ranking import Parts
+from omega_persistence.recall.weights import Weights
 from omega_persistence.remembering.drafts import OnDuplicate
 from omega_persistence.store import OmegaStore, Snapshot, Transaction
 from omega_persistence.transfer import ImportReport, OnConflict
@@ -41,14 +44,18 @@ __all__ = [
     "CorruptionError",
     "DatabaseStatistics",
     "Embedder",
+    "Explanation",
+    "Hit",
     "ImportReport",
     "InvalidDataError",
     "Migration",
+    "NearMiss",
     "NotFoundError",
     "Note",
     "OmegaStore",
     "OnConflict",
     "OnDuplicate",
+    "Parts",
     "Problem",
     "Progress",
     "QuarantinedRow",
@@ -69,4 +76,5 @@ __all__ = [
     "TransactionError",
     "UnsupportedError",
     "VectorHit",
+    "Weights",
 ]
