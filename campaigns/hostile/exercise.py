@@ -102,11 +102,10 @@ class Exercise:
         """Make a call that must succeed on a file that `check` calls whole."""
         result = self._try(what, function, *args, **options)
         error = self._error
-        if (
-            self._whole
-            and result is REFUSED
-            and CorruptionError in {type(error), type(error.__cause__)}
-        ):
+        damage = isinstance(error, CorruptionError) or (
+            error is not None and isinstance(error.__cause__, CorruptionError)
+        )
+        if self._whole and result is REFUSED and damage:
             # SQLite's own check does not find everything. A snapshot that met damage is lost.
             self.counts["overlooked"] += 1
         elif self._whole and result is REFUSED and not isinstance(self._error, NotFoundError):

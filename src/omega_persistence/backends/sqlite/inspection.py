@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, cast
 
 import apsw
@@ -25,6 +26,8 @@ _TEXT_COLUMNS = """
     WHERE list.schema = 'main' AND list.type = 'table' AND info.type = 'TEXT'
     GROUP BY list.name
 """
+
+_EXPONENT = re.compile(r"[0-9][eE]\+?[0-9]{3}")
 
 # Compares every word of the index with the memories, which `PRAGMA integrity_check` does not.
 _FULL_TEXT = "INSERT INTO memories_fts (memories_fts, rank) VALUES ('integrity-check', 1)"
@@ -152,31 +155,30 @@ def _vector_codes(connection: apsw.Connection) -> list[Problem]:
 def _not_text(connection: apsw.Connection) -> list[Problem]:
     """Text that is not UTF-8, or holds what SQLite does not look at: see `_fault`."""
     problems: list[Problem] = []
-    for table, columns in connection.execute(_TEXT_COLUMNS).fetchall():
+    tables = cast("list[tuple[str, str]]", connection.execute(_TEXT_COLUMNS).fetchall())
+    for table, columns in tables:
         names = columns.split(",")
         try:
             rows = connection.execute(f"SELECT {columns} FROM {table}")
-            faults = (
-                _fault(name, value) for row in rows for name, value in zip(names, row, strict=True)
-            )
+            faults = (fault for row in rows for fault in map(_fault, names, row))
             detail = next(filter(None, faults), None)
         except UnicodeDecodeError as error:
             detail = str(error)
         if detail is not None:
-            problems.append(Problem(kind="integrity", table=str(table), detail=detail))
+            problems.append(Problem(kind="integrity", table=table, detail=detail))
     return problems
 
 
 def _fault(column: str, value: object) -> str | None:
-    """A NUL character, or JSON that SQLite takes for valid and no reader can: 1e999."""
+    """A NUL character, or a number in JSON that is not finite: 1e999, which SQLite calls valid."""
     if not isinstance(value, str):
         return None
     if "\0" in value:
         return "a text holds a NUL character"
-    if column.endswith("_json"):
+    if column.endswith("_json") and _EXPONENT.search(value):
         try:
             msgspec.json.decode(value)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except msgspec.DecodeError as error:
             return f"{column} holds {value!r:.80}: {error}"
     return None
 
