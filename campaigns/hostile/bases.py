@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import apsw
@@ -13,10 +15,11 @@ from campaigns.disk import Disk
 from campaigns.hostile.calls import NEW, fill
 from campaigns.recording import Recorder, read_folder, write_folder
 from omega_persistence import OmegaStore
+from omega_persistence.backends.sqlite import checksums
 from omega_persistence.backends.sqlite.schema import REFERENCE_TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
 SIDES = STORE, LOG, JOURNAL = "store.db", "store.db-wal", "store.db-journal"
 
@@ -31,7 +34,8 @@ def build(folder: str) -> dict[str, Image]:
     path = os.path.join(folder, STORE)
     made: dict[str, Image] = {}
     for name, make in _AT_REST.items():
-        make(path)
+        with _same_random_numbers():
+            make(path)
         made[name] = _sides(read_folder(folder))
         write_folder(folder, {})
     for name, cut_off in _CUT_OFF.items():
@@ -44,6 +48,29 @@ def build(folder: str) -> dict[str, Image]:
         made[name] = _sides(disk.whole())
         write_folder(folder, {})
     return made
+
+
+@contextmanager
+def _same_random_numbers() -> Generator[None]:
+    """SQLite's random numbers, some of which stand in the file, come from a seed."""
+    apsw.randomness(1)  # or SQLite's own file system would start them anew when it is asked first
+    checksums.load()  # it keeps to the file system that is there first, which must be the real one
+    vfs = _Randomness()
+    apsw.randomness(0)
+    try:
+        yield
+    finally:
+        vfs.unregister()
+        apsw.randomness(0)
+
+
+class _Randomness(apsw.VFS):
+    def __init__(self) -> None:
+        self._random = Random("base")
+        super().__init__("same every time", "", makedefault=True)
+
+    def xRandomness(self, numbytes: int) -> bytes:
+        return self._random.randbytes(numbytes)
 
 
 def _sides(files: Mapping[str, bytes]) -> Image:
@@ -115,7 +142,7 @@ def _execute(path: str, sql: str) -> None:
 
 
 _AT_REST: dict[str, Callable[[str], None]] = {
-    "checksums": _checksums,  # first: what checks them settles upon the file system it finds
+    "checksums": _checksums,
     "store": _store,
     "small pages": _small_pages,
     "crate": _crate,

@@ -58,7 +58,7 @@ def call(place: OmegaStore | Snapshot, name: str, arguments: Arguments) -> Any:
 
 _FIRST: dict[str, Any] = {table: records[0] for table, records in CONTENT.items()}
 _MEMORY, _SKILL, _ARCHITECTURE = (_FIRST[t] for t in ("memories", "skills", "architectures"))
-_EDGE = _FIRST["causal_edges"]
+_EDGE, _VECTOR = _FIRST["causal_edges"], _FIRST["vectors"]
 _ALL = {"limit": None}
 
 _READS_OF_ANY: dict[str, Arguments] = {
@@ -92,6 +92,7 @@ READS: dict[str, Arguments] = {
     "intelligences.by_architecture": {"arch_id": _ARCHITECTURE.id, **_ALL},
     "vectors.by_memory": {"memory_id": _MEMORY.id, **_ALL},
     "vectors.first_by_memory": {"memory_id": _MEMORY.id},
+    "vectors.nearest": {"query": _VECTOR.array, "space": _VECTOR.space},
     "reflexion_episodes.by_memory": {"memory_id": _MEMORY.id, **_ALL},
     "reflexion_episodes.by_trigger": {"trigger": "amber", **_ALL},
     "causal_edges.outgoing": {"memory_id": _EDGE.from_memory, **_ALL},

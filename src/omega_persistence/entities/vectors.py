@@ -313,33 +313,13 @@ class Vectors(Children[StoredVector]):
             where=where,
         )
         with self._scope.snapshot() as reader:
-            chosen = self.space_of(reader, numbers.size, space)
+            chosen = space_of(reader, self._namespace, numbers.size, space)
             if chosen is None:
                 return []
             found = reader.nearest(
                 self._namespace, chosen, numbers.tobytes(), wanted, filter=filter, exact=exact
             )
         return [VectorHit(*each) for each in found]
-
-    def space_of(self, session: Session, dimensions: int, space: str | None) -> str | None:
-        """The space that a query of so many dimensions searches; None if there are no vectors.
-
-        Raises:
-            InvalidDataError: it fits no space, not the one that is named, or several.
-        """
-        rows = session.rows(_SPACES, namespace=self._namespace)
-        if space is None:
-            space = spaces.serving(session, self._namespace)
-        known = [(name, length) for name, length in rows if space is None or name == space]
-        fitting = [name for name, length in known if length == dimensions]
-        if not known or len(fitting) == 1:
-            return fitting[0] if fitting else None
-        held = ", ".join(f"{name!r:.80} of {length}" for name, length in known)
-        if fitting:
-            message = f"several spaces hold vectors of {dimensions} dimensions: {held}"
-            raise InvalidDataError(message, field="space", hint="Name one of them as space.")
-        message = f"no space holds vectors of {dimensions} dimensions: there is {held}"
-        raise InvalidDataError(message, field="query", hint="Use the model that embedded them.")
 
     def write(self, session: Session, records: Sequence[StoredVector]) -> None:
         """Write checked vectors into an open transaction, and what the search finds them by."""
@@ -446,3 +426,24 @@ class Vectors(Children[StoredVector]):
                 reason = conflict(vector, "space", f"{message} {vector.dimensions}", hint)
                 reason.index = index
                 raise reason
+
+
+def space_of(session: Session, namespace: str, dimensions: int, space: str | None) -> str | None:
+    """The space that a query of so many dimensions searches; None if there are no vectors.
+
+    Raises:
+        InvalidDataError: it fits no space, not the one that is named, or several.
+    """
+    rows = session.rows(_SPACES, namespace=namespace)
+    if space is None:
+        space = spaces.serving(session, namespace)
+    known = [(name, length) for name, length in rows if space is None or name == space]
+    fitting = [name for name, length in known if length == dimensions]
+    if not known or len(fitting) == 1:
+        return fitting[0] if fitting else None
+    held = ", ".join(f"{name!r:.80} of {length}" for name, length in known)
+    if fitting:
+        message = f"several spaces hold vectors of {dimensions} dimensions: {held}"
+        raise InvalidDataError(message, field="space", hint="Name one of them as space.")
+    message = f"no space holds vectors of {dimensions} dimensions: there is {held}"
+    raise InvalidDataError(message, field="query", hint="Use the model that embedded them.")

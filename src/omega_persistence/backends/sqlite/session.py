@@ -103,10 +103,10 @@ class SQLiteSession:
         return self.connection.changes()
 
     def run_many(self, sql: LiteralString, rows: Sequence[Row], /) -> None:
-        """Execute an INSERT once per row; an error carries the position of its row."""
+        """Execute once per row; an error carries the position of its row."""
         done = 0
         for part in staging.parts(rows):
-            if not staging.worthwhile(part):
+            if not staging.worthwhile(sql, part):
                 self._run_each(sql, part, done)
             else:
                 try:

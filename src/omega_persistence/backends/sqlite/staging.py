@@ -82,9 +82,11 @@ def key(row: Row) -> Row:
     return row[:2]
 
 
-def worthwhile(rows: Sequence[Row]) -> bool:
-    """Whether these rows should be inserted together, and may be."""
-    return len(rows) >= _FEWEST and len(set(map(key, rows))) == len(rows)
+def worthwhile(sql: LiteralString, rows: Sequence[Row]) -> bool:
+    """Whether a statement names the values of a row, and these are many with different keys."""
+    return (
+        len(rows) >= _FEWEST and " VALUES (" in sql and len(set(map(key, rows))) == len(rows)
+    )
 
 
 def parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
