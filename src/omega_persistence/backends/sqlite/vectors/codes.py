@@ -7,6 +7,7 @@ vector; the cosine of two MiniLM embeddings changes by about 0.0005.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,25 +19,28 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-LEVELS = 127
+_LEVELS = np.float32(127)
+
+_SMALLEST = np.float32(1e-45)  # that is not zero
 
 
+@lru_cache
 def layout(dimensions: int) -> np.dtype[np.void]:
     """How a code lies in its blob: ``4 + dimensions`` bytes."""
     return np.dtype([("scale", "<f4"), ("levels", "i1", (dimensions,))])
 
 
 def encode(matrix: NDArray[np.float32]) -> NDArray[np.void]:
-    """The codes of the rows of a matrix; of a zero vector, zeros.
+    """The codes of the rows of a matrix; of a zero vector, no levels.
 
     The same on every machine: each step is exact, or one operation rounded as IEEE 754 says.
     """
-    peaks = np.abs(matrix).max(axis=1, keepdims=True)
-    levels = np.rint(matrix / np.where(peaks == 0, 1, peaks) * np.float32(LEVELS))
+    peaks = np.maximum(np.abs(matrix).max(axis=1, keepdims=True), _SMALLEST)
+    levels = np.rint(matrix / peaks * _LEVELS)
     lengths = np.sqrt(np.square(levels).sum(axis=1, dtype=np.float64))
-    codes = np.zeros(len(matrix), layout(matrix.shape[1]))
+    codes = np.empty(len(matrix), layout(matrix.shape[1]))
     codes["levels"] = levels
-    codes["scale"] = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+    codes["scale"] = 1 / np.maximum(lengths, 1)  # all levels are 0, or one of them is 127
     return codes
 
 
