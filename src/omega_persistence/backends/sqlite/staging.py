@@ -84,9 +84,7 @@ def key(row: Row) -> Row:
 
 def worthwhile(sql: LiteralString, rows: Sequence[Row]) -> bool:
     """Whether a statement names the values of a row, and these are many with different keys."""
-    return (
-        len(rows) >= _FEWEST and " VALUES (" in sql and len(set(map(key, rows))) == len(rows)
-    )
+    return len(rows) >= _FEWEST and " VALUES (" in sql and len(set(map(key, rows))) == len(rows)
 
 
 def parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
