@@ -88,7 +88,7 @@ class Search(RuleBasedStateMachine):
         # A few vectors are as good as many: blocks, pages and the past are small.
         for module, name, value in (
             *((scan, "BLOCK", 4), (mirror, "_SMALLEST", 2), (mirror, "_PAGE", 3)),
-            *((mirror, "_STOPS", 3), (mirror, "_FEW", 2), (mirrors, "MAX_BYTES", 100)),
+            *((mirror, "_STOPS", 5), (mirror, "_FEW", 8), (mirrors, "MAX_BYTES", 100)),
             *((nearest, "NARROW", 1), (nearest, "_PAGE", 2)),
         ):
             self.stack.enter_context(mock.patch.object(module, name, value))
@@ -221,7 +221,11 @@ class Search(RuleBasedStateMachine):
         exact=st.booleans(),
     )
     def search(self, **question: Any) -> None:
-        self.compare(self.open[-1][1] if self.open else self.second, **question)
+        if self.open:
+            self.compare(self.open[-1][1], **question)
+        elif not self.snapshot:
+            self.compare(self.store, **question)
+            self.compare(self.second, **question)
         if self.snapshot:
             self.compare(self.snapshot[1], **question)
             with self.second.snapshot() as present:
