@@ -238,6 +238,12 @@ def test_put_many_takes_the_rows_of_a_matrix(store: OmegaStore):
     assert store.vectors.count() == 3
 
 
+def test_a_matrix_needs_to_know_its_memories(store: OmegaStore):
+    with pytest.raises(InvalidDataError, match="with their memory_ids"):
+        store.vectors.put_many(np.ones((1, 2)), space="model")  # pyright: ignore[reportCallIssue, reportArgumentType]
+    assert store.vectors.count() == 0
+
+
 @pytest.mark.parametrize(
     ("matrix", "more", "error", "index"),
     [

@@ -244,6 +244,9 @@ class Vectors(Children[StoredVector]):
         from 0.
         """
         if memory_ids is None:
+            if space or ids is not None:
+                message = "space and ids are for the rows of a matrix, with their memory_ids"
+                raise InvalidDataError(message, field="memory_ids")
             return super().put_many(cast("Iterable[StoredVector]", records))
         matrix = _numbers(cast("NDArray[Any]", records), 2)
         owners = list(memory_ids)
@@ -290,15 +293,15 @@ class Vectors(Children[StoredVector]):
             where: Key of the metadata -> the value it must have, or comparisons that must hold:
                 ``{"speaker": "Ann", "score": {">=": 3}}``; dots lead into objects.
             exact: Read every vector. Otherwise the search looks through compact codes of them,
-                and of the ten closest finds 9.97 on average.
+                and of the ten closest finds 9.97 on average, sentences by a small model.
 
         Raises:
             InvalidDataError: the space holds vectors of other lengths only, or several spaces
                 have vectors of that length and none was named.
 
-        Cost: about a millisecond for 100,000 vectors, and linear; an exact search takes a hundred
-        times as long. The first search of a process reads all codes of the space, which then stay
-        in memory, a byte for each number.
+        Cost: linear in the vectors of the space, one or two milliseconds for 100,000 of 384
+        dimensions; an exact search takes some hundred times as long. The first search of a
+        process reads all codes of the space, which then stay in memory, a byte for each number.
         """
         wanted = checked_limit(limit)
         numbers = _numbers(query, 1)
