@@ -93,7 +93,7 @@ def test_the_demonstration_prints_json(tmp_path: Path) -> None:
     assert sum(story["memories_per_tier"].values()) == 2_000
     assert story["added"]["causal_edges"] == 2
     assert [answer["call"].split(".")[0] for answer in story["answers"]] == [
-        *("memories", "memories", "skills", "architectures", "intelligences"),
+        *("memories", "recall", "skills", "architectures", "intelligences"),
         *("vectors", "reflexion_episodes", "causal_edges"),
     ]
     assert story["restored_counts"] == story["after_failure"] == story["before_failure"]
