@@ -48,13 +48,13 @@ def first_of(
 def _query(session: SQLiteSession, content: str) -> str | None:
     """An FTS5 query that every memory of this content matches; None if it has no words.
 
-    Of its longest words, since those are the rare ones: at 100,000 memories the four longest find
-    a content ten times as fast as all of its words do.
+    Of its numbers and names with digits, then of its longest words, since those are the rare ones:
+    at 100,000 memories the four longest find a content ten times as fast as all words do.
     """
     beginning = content[:_LOOKED_AT]
     places = session.tokens(beginning)
     if len(content) > len(beginning):
         places = places[:-1]  # which may be cut off
     words = {beginning[start:end] for start, end, _ in places}
-    chosen = sorted(words, key=lambda word: (-len(word), word))[:_WORDS]
+    chosen = sorted(words, key=lambda word: (word.isalpha(), -len(word), word))[:_WORDS]
     return " AND ".join(f'content : "{word}"' for word in chosen) or None
