@@ -12,6 +12,8 @@ from campaigns.model import TABLES, Model
 from campaigns.records import ENTITIES, Records
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from omega_persistence import OmegaStore, Snapshot
 
 Arguments = dict[str, Any]
@@ -27,6 +29,10 @@ def _content() -> dict[str, list[Any]]:
     made["memories"].append(replace(made["memories"][0], id="expired", expires_at=5))
     made["skills"].append(replace(made["skills"][0], id="evil", name="evil", trigger_pattern=EVIL))
     return made
+
+
+def _lengths(texts: Sequence[str]) -> list[list[float]]:
+    return [[1.0, float(len(text))] for text in texts]
 
 
 EVIL = "(a+)+$"
@@ -93,6 +99,8 @@ READS: dict[str, Arguments] = {
     "vectors.by_memory": {"memory_id": _MEMORY.id, **_ALL},
     "vectors.first_by_memory": {"memory_id": _MEMORY.id},
     "vectors.nearest": {"query": _VECTOR.array, "space": _VECTOR.space},
+    "vectors.serving_space": {},
+    "recall": {"text": "amber Prärie 雪山", "vector": _VECTOR.array, "space": _VECTOR.space},
     "reflexion_episodes.by_memory": {"memory_id": _MEMORY.id, **_ALL},
     "reflexion_episodes.by_trigger": {"trigger": "amber", **_ALL},
     "causal_edges.outgoing": {"memory_id": _EDGE.from_memory, **_ALL},
@@ -138,6 +146,11 @@ WRITES: dict[str, Arguments] = {
     "memories.purge_expired": {},
     "skills.record_success": {"id": _SKILL.id, "at": 9},
     "skills.record_failure": {"id": _SKILL.id, "at": 9},
+    "remember": {"content": _MEMORY.content, "on_duplicate": "merge"},
+    "remember_many": {"items": [{"content": "amber", "vector": [1.0, 2.0], "space": "own"}]},
+    "vectors.serve": {"space": "own"},
+    "vectors.reembed": {"from_space": "own", "to_space": "new", "embedder": _lengths},
+    "reindex": {},
     **_DELETIONS,
     "delete_quarantined": {"numbers": [1]},
     "delete_namespace": {"namespace": "other"},
