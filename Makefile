@@ -14,7 +14,7 @@ PYTEST := pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check lint types layers fix coverage bench campaign docs constraints clean
+.PHONY: help demo test check lint types layers fix coverage bench bench-recall campaign docs constraints clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,8 +50,11 @@ coverage: $(VENV)/.installed ## run the tests and report what they do not reach
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report
 
-bench: $(VENV)/.core ## measure
+bench: $(VENV)/.core ## measure; bench-recall DATA=path: what recall finds in LoCoMo
 	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+bench-recall: $(VENV)/.core
+	@$(BIN)/python benchmarks/recall.py $(DATA) $(ARGS)
 
 campaign: $(VENV)/.core ## try to break a store in every way; campaign-powerloss: in one way
 	@$(BIN)/python -m campaigns.run $(ARGS)

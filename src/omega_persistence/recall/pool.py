@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from omega_persistence.backends import Session
 
-CANDIDATES = 50
+CANDIDATES = 30
 """How many candidates come from the words, and how many from the vectors, at least."""
 
 # Besides the question mark those of Chinese and Japanese, and of Arabic.
