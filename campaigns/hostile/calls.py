@@ -119,8 +119,9 @@ LOOKS: dict[str, Arguments] = {
     "namespaces": {},
     "quarantine": _ALL,
     "in_namespace": {"namespace": "other"},
+    "recall": {"text": "amber Prärie 雪山", "limit": 5, "explain": True},
 }
-"""What only a store can be asked."""
+"""What a store is asked as a whole."""
 
 _WRITES_OF_ANY: dict[str, Arguments] = {
     f"{table}.{name}": arguments
@@ -143,6 +144,7 @@ _DELETIONS: dict[str, Arguments] = {
 WRITES: dict[str, Arguments] = {
     **_WRITES_OF_ANY,
     "memories.touch": {"id": _MEMORY.id, "at": 9},
+    "memories.touch_many": {"ids": [_MEMORY.id, "nothing"], "at": 9},
     "memories.purge_expired": {},
     "skills.record_success": {"id": _SKILL.id, "at": 9},
     "skills.record_failure": {"id": _SKILL.id, "at": 9},

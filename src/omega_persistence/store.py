@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 
 from omega_persistence.backends.scopes import Joined
 from omega_persistence.backends.sqlite import SQLiteBackend
-from omega_persistence.entities import Collections, namespaces, spaces
+from omega_persistence.entities import namespaces, spaces
 from omega_persistence.entities.embedding import embedder_of
 from omega_persistence.entities.record import check_namespace
 from omega_persistence.flat import FlatMethods
@@ -34,12 +34,6 @@ class Snapshot(Recalling):
     """
 
     _scope: Joined
-
-    def __init__(self, scope: Joined, namespace: str, embedder: Embedder | None) -> None:
-        """Bind the collections to an open snapshot."""
-        super().__init__(scope, namespace)
-        self._embedder = embedder
-        self.namespace = namespace
 
     def in_namespace(self, namespace: str) -> Self:
         """The same snapshot or transaction, for the records of another namespace."""
@@ -108,7 +102,7 @@ class OmegaStore(FlatMethods, Remembering, Recalling, WholeFile):
                 was made without.
         """
         namespace = check_namespace(namespace)
-        self._embedder = None if embedder is None else embedder_of(embedder)
+        model = None if embedder is None else embedder_of(embedder)
         backend = SQLiteBackend(
             path,
             adopt=_adopt(namespace),
@@ -121,7 +115,7 @@ class OmegaStore(FlatMethods, Remembering, Recalling, WholeFile):
             checksums=checksums,
         )
         self.migration: Migration | None = backend.migration
-        self._bind(backend, namespace, owner=True)
+        self._bind(backend, namespace, model, owner=True)
 
     @classmethod
     def new_in_memory(cls) -> Self:
@@ -140,9 +134,10 @@ class OmegaStore(FlatMethods, Remembering, Recalling, WholeFile):
         backend.close()
         return backend.migration
 
-    def _bind(self, backend: Backend, namespace: str, *, owner: bool) -> None:
-        Collections.__init__(self, backend, namespace)
-        self.namespace = namespace
+    def _bind(
+        self, backend: Backend, namespace: str, embedder: Embedder | None, *, owner: bool
+    ) -> None:
+        Recalling.__init__(self, backend, namespace, embedder)
         self._backend = backend
         self._owner = owner
 
@@ -155,8 +150,7 @@ class OmegaStore(FlatMethods, Remembering, Recalling, WholeFile):
         """
         other = object.__new__(OmegaStore)
         other.migration = self.migration
-        other._embedder = self._embedder
-        other._bind(self._backend, check_namespace(namespace), owner=False)
+        other._bind(self._backend, check_namespace(namespace), self._embedder, owner=False)
         return other
 
     def namespaces(self) -> list[str]:

@@ -64,7 +64,8 @@ def test_no_read_sees_an_expired_memory(expired: OmegaStore, read: str):
 
 
 def test_every_query_of_memories_is_covered_here(store: OmegaStore):
-    writes = {"put", "put_many", "delete", "delete_many", "touch", "purge_expired", "write"}
+    writes = {"put", "put_many", "delete", "delete_many", "touch", "touch_many"}
+    writes |= {"purge_expired", "write"}
     about_expired = {"expired", "count_expired"}
     others = {"get", "table"}
     public = {name for name in dir(store.memories) if not name.startswith("_")}

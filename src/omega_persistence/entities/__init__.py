@@ -22,7 +22,6 @@ class Collections:
     """Every collection, all bound to one scope and one namespace."""
 
     def __init__(self, scope: Scope, namespace: str) -> None:
-        self._scope = scope
         # Parents before children: the order in which a copy can be loaded.
         self.memories = Memories(scope, namespace)
         self.skills = Skills(scope, namespace)

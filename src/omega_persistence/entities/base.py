@@ -103,7 +103,7 @@ class Collection(Generic[R]):
         """Those of the ids that exist, in the order asked; a repeated id is repeated."""
         wanted = several(ids)
         with self._scope.read() as session:
-            return self.among(session, wanted)
+            return self._get_among(session, wanted)
 
     def delete(self, id: str) -> bool:
         """Delete a record and what hangs on it; returns whether there was one.
@@ -163,13 +163,7 @@ class Collection(Generic[R]):
             )
         return table.load(rows)
 
-    @property
-    def namespace(self) -> str:
-        """Whose records these are."""
-        return self._namespace
-
-    def among(self, session: Session, ids: Sequence[str]) -> list[R]:
-        """The part of `get_many` within an open session."""
+    def _get_among(self, session: Session, ids: Sequence[str]) -> list[R]:
         rows = session.rows(
             f"{self.table.select} AND id {session.among}",
             namespace=self._namespace,
@@ -245,7 +239,7 @@ class Children(Collection[R]):
         if not rows:
             return
         expired: set[str] = {id for (id,) in rows}
-        known = {record.id for record in self.among(session, [r.id for r in records])}
+        known = {record.id for record in self._get_among(session, [r.id for r in records])}
         for index, record in enumerate(records):
             for field in fields:
                 parent = getattr(record, field)

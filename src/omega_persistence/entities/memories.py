@@ -250,7 +250,7 @@ class Memories(Collection[StoredMemory]):
             return []
         with self._scope.snapshot() as snapshot:
             hits = snapshot.search(self._namespace, asked).best(wanted, admitted)
-            memories = self.among(snapshot, [id for id, _ in hits])
+            memories = self._get_among(snapshot, [id for id, _ in hits])
             if len(memories) != len(hits):
                 message = "a memory that the full-text index names cannot be found by its id"
                 raise CorruptionError(message, hint="See check().")

@@ -10,14 +10,13 @@ from msgspec.structs import replace
 from omega_persistence.backends import EVERYTHING
 from omega_persistence.backends.filters import ANY
 from omega_persistence.recall.hits import NearMiss
-from omega_persistence.recall.pool import gather
+from omega_persistence.recall.pool import gather, read
 from omega_persistence.recall.ranking import Ranking
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
     from omega_persistence.backends import Session
-    from omega_persistence.entities.memories import Memories
     from omega_persistence.recall.hits import Hit, Reason
     from omega_persistence.recall.pool import Query
     from omega_persistence.recall.ranking import Candidate, Parts
@@ -57,10 +56,9 @@ def _reasons(
 
 
 def near_misses(
-    session: Session, memories: Memories, query: Query, ranking: Ranking, admitted: Sequence[str]
+    session: Session, namespace: str, query: Query, ranking: Ranking, admitted: Sequence[str]
 ) -> list[NearMiss]:
     """What came next, and what would have been among the answers but for filter and expiry."""
-    namespace = memories.namespace
     found: dict[str, tuple[Parts, Reason]] = {
         id: (ranking.parts(id), "limit") for id in admitted[query.limit : 2 * query.limit]
     }
@@ -75,7 +73,7 @@ def near_misses(
             found[id] = unfiltered.parts(id), "filter" if id in visible else "expiry"
     order = [id for _, id in sorted((-parts.score, id) for id, (parts, _) in found.items())]
     with _everything(session):
-        records = memories.among(session, order)
+        records = read(session, namespace, order)
     return [NearMiss(record, found[record.id][0].score, *found[record.id]) for record in records]
 
 

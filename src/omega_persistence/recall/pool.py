@@ -9,12 +9,15 @@ from msgspec import Struct
 
 from omega_persistence.backends.filters import ANY, Filter
 from omega_persistence.backends.questions import Question
+from omega_persistence.backends.scopes import Joined
+from omega_persistence.entities import Collections
 from omega_persistence.recall.ranking import Candidate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from omega_persistence.backends import Session
+    from omega_persistence.entities.memories import StoredMemory
 
 CANDIDATES = 30
 """How many candidates come from the words, and how many from the vectors, at least."""
@@ -103,6 +106,11 @@ def gather(session: Session, namespace: str, query: Query) -> dict[str, Candidat
         for id, cosine in cosines.items():
             pool[id].cosine = cosine
     return pool
+
+
+def read(session: Session, namespace: str, ids: Iterable[str]) -> list[StoredMemory]:
+    """Memories in the order of their ids as given, those that there are."""
+    return Collections(Joined(session, writable=False), namespace).memories.get_many(ids)
 
 
 def _score(pool: dict[str, Candidate], words: dict[str, float], phrases: dict[str, float]) -> None:

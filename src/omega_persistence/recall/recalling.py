@@ -13,7 +13,7 @@ from omega_persistence.entities.words import question
 from omega_persistence.errors import CorruptionError, InvalidDataError
 from omega_persistence.recall.explaining import explain_hits, near_misses
 from omega_persistence.recall.hits import Explanation, Hit
-from omega_persistence.recall.pool import Query, gather
+from omega_persistence.recall.pool import Query, gather, read
 from omega_persistence.recall.ranking import Ranking
 from omega_persistence.recall.weights import Weights
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from omega_persistence.backends import Session
+    from omega_persistence.backends import Scope, Session
     from omega_persistence.backends.filters import Filter
     from omega_persistence.entities.embedding import Embedder
     from omega_persistence.entities.filters import Where
@@ -33,7 +33,12 @@ DEFAULT = Weights()
 class Recalling(Collections):
     """Collections of a namespace that can be asked all at once."""
 
-    _embedder: Embedder | None
+    def __init__(self, scope: Scope, namespace: str, embedder: Embedder | None) -> None:
+        """Bind the collections to a scope."""
+        super().__init__(scope, namespace)
+        self._scope = scope
+        self._embedder = embedder
+        self.namespace = namespace
 
     @overload
     def recall(
@@ -178,11 +183,11 @@ class Recalling(Collections):
     def _answer(
         self, session: Session, query: Query, weights: Weights, *, explain: bool
     ) -> list[Hit] | Explanation:
-        pool = gather(session, self.memories.namespace, query)
+        pool = gather(session, self.namespace, query)
         ranking = Ranking(pool, weights, session.now)
         admitted = [id for id in ranking.order if pool[id].admitted]
         chosen = admitted[: query.limit]
-        memories = self.memories.among(session, chosen)
+        memories = read(session, self.namespace, chosen)
         if len(memories) != len(chosen):
             message = "a memory that was found cannot be read by its id"
             raise CorruptionError(message, hint="See check().")
@@ -194,7 +199,7 @@ class Recalling(Collections):
             return hits
         return Explanation(
             hits=explain_hits(session, query, pool, hits),
-            near_misses=near_misses(session, self.memories, query, ranking, admitted),
+            near_misses=near_misses(session, self.namespace, query, ranking, admitted),
             words=query.question.words,
             space=query.space if query.vector is not None else None,
         )
