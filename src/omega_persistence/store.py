@@ -47,6 +47,8 @@ class Transaction(Remembering, Snapshot):
     it, for the length of its block.
     """
 
+    _scope: Joined
+
     @contextmanager
     def transaction(self) -> Generator[Transaction]:
         """A part that can fail alone (a savepoint); it takes this one's place until it ends."""

@@ -20,7 +20,7 @@ def path(tmp_path: Path) -> Path:
     """A store at rest with records of several kinds."""
     path = tmp_path / "store.db"
     with OmegaStore(path) as store:
-        store.memories.put_many(memory(f"m{n:03}", content=f"apple{n} " * 50) for n in range(200))
+        store.memories.put_many(memory(f"m{n:03}", content=f"apple{n} " * 100) for n in range(200))
         store.vectors.put(vector("v", "m000", 1.0, 2.0, space="model"))
         store.causal_edges.put(edge("e", "m000", "m001"))
         store.skills.put(skill("s"))

@@ -151,7 +151,7 @@ class Recalling(Collections):
         embedding = None if vector is None else StoredVector.from_array("-", vector)
         with self._scope.snapshot() as snapshot:
             if model is not None:
-                spaces.require_serving(snapshot, self.memories.namespace, model.space)
+                spaces.require_serving(snapshot, self.namespace, model.space)
             query = self._query(snapshot, asked, embedding, space, filter, wanted)
             answer = self._answer(snapshot, query, weights, explain=explain)
         hits = answer.hits if isinstance(answer, Explanation) else answer
@@ -170,7 +170,7 @@ class Recalling(Collections):
     ) -> Query:
         blob = None
         if embedding is not None:
-            space = space_of(session, self.vectors.namespace, embedding.dimensions, space)
+            space = space_of(session, self.namespace, embedding.dimensions, space)
             blob = embedding.data_blob if space is not None else None
         return Query(
             question=asked,

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from omega_persistence.backends.scopes import Joined
-from omega_persistence.entities import Collections, spaces
+from omega_persistence.entities import spaces
 from omega_persistence.entities.base import SHARED
 from omega_persistence.entities.embedding import text_to_embed
 from omega_persistence.entities.memories import Memories, Tier
 from omega_persistence.entities.vectors import Vectors
 from omega_persistence.errors import StorageError
+from omega_persistence.recall.recalling import Recalling
 from omega_persistence.remembering import duplicates
 from omega_persistence.remembering.drafts import THRESHOLD, Draft, draft_of, prepare
 
@@ -22,16 +23,12 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from omega_persistence.backends import Session
-    from omega_persistence.entities.embedding import Embedder
     from omega_persistence.entities.memories import StoredMemory
     from omega_persistence.remembering.drafts import OnDuplicate, Prepared
 
 
-class Remembering(Collections):
+class Remembering(Recalling):
     """The part of a store and of a transaction that takes memories in the words of an agent."""
-
-    _embedder: Embedder | None
-    namespace: str
 
     def remember(
         self,
