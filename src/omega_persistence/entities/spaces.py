@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from omega_persistence.errors import ConflictError
+from omega_persistence.errors import ConflictError, InvalidDataError
 
 if TYPE_CHECKING:
     from omega_persistence.backends import Session
@@ -29,6 +29,29 @@ _HOLDS = "SELECT 1 FROM vectors WHERE namespace = :namespace AND space = :space 
 _ANY = "SELECT space FROM vectors WHERE namespace = :namespace LIMIT 1"
 
 
+# Seeks in the index, two for each space and length, and never a scan. UNION, and not UNION ALL,
+# since in a damaged index one may follow itself for ever.
+_SPACES = """
+    WITH RECURSIVE spaces (space, dimensions) AS (
+        SELECT * FROM (
+            SELECT space, dimensions FROM vectors WHERE namespace = :namespace
+            ORDER BY space, dimensions LIMIT 1
+        ) AS first
+        UNION
+        SELECT following.space, following.dimensions
+        FROM spaces JOIN vectors AS following ON following.seq = coalesce(
+            (SELECT seq FROM vectors
+             WHERE namespace = :namespace AND space = spaces.space
+               AND dimensions > spaces.dimensions
+             ORDER BY dimensions LIMIT 1),
+            (SELECT seq FROM vectors
+             WHERE namespace = :namespace AND space > spaces.space
+             ORDER BY space, dimensions LIMIT 1))
+    )
+    SELECT space, dimensions FROM spaces
+"""
+
+
 def serving(session: Session, namespace: str) -> str | None:
     """The space that was chosen for a namespace, if any was."""
     row = session.row(_SERVING, namespace=namespace)
@@ -42,6 +65,27 @@ def serving_or_only(session: Session, namespace: str) -> str | None:
         return chosen
     row = session.row(_ONLY, namespace=namespace)
     return row[0] if row else None
+
+
+def searched(session: Session, namespace: str, dimensions: int, space: str | None) -> str | None:
+    """The space that a query of so many dimensions searches; None if there are no vectors.
+
+    Raises:
+        InvalidDataError: it fits no space, not the one that is named, or several.
+    """
+    rows = session.rows(_SPACES, namespace=namespace)
+    if space is None:
+        space = serving(session, namespace)
+    known = [(name, length) for name, length in rows if space is None or name == space]
+    fitting = [name for name, length in known if length == dimensions]
+    if not known or len(fitting) == 1:
+        return fitting[0] if fitting else None
+    held = ", ".join(f"{name!r:.80} of {length}" for name, length in known)
+    if fitting:
+        message = f"several spaces hold vectors of {dimensions} dimensions: {held}"
+        raise InvalidDataError(message, field="space", hint="Name one of them as space.")
+    message = f"no space holds vectors of {dimensions} dimensions: there is {held}"
+    raise InvalidDataError(message, field="query", hint="Use the model that embedded them.")
 
 
 def holds(session: Session, namespace: str, space: str) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, overload
+from typing import TYPE_CHECKING, Annotated, Any, cast, overload
 
 from msgspec import Meta, Struct
 
 from omega_persistence.backends.table import Table
 from omega_persistence.entities import spaces
+from omega_persistence.entities.arrays import float32
 from omega_persistence.entities.base import SHARED, Children, checked_limit, require_kind
 from omega_persistence.entities.conflicts import conflict
 from omega_persistence.entities.embedding import embedder_for
@@ -60,7 +61,7 @@ class StoredVector(Record, frozen=True, kw_only=True, gc=False):
             InvalidDataError: the array has another shape, is empty, or holds other than numbers
                 that are finite as float32.
         """
-        numbers = _numbers(array, 1)
+        numbers = float32(array, 1)
         return cls(
             id=new_id() if id is None else id,
             memory_id=memory_id,
@@ -98,28 +99,6 @@ class VectorHit(Struct, frozen=True):
     score: float
 
 
-def _numbers(array: ArrayLike, axes: Literal[1, 2]) -> NDArray[np.float32]:
-    """A vector, or a matrix whose rows are vectors, as float32 in the order of a blob."""
-    import numpy as np  # noqa: PLC0415 - not every process has vectors
-
-    what = "a vector is" if axes == 1 else "vectors are the rows of"
-    try:
-        with np.errstate(over="ignore"):
-            # Without "same_kind" texts, dates and half of each complex number would pass.
-            numbers = np.asarray(array).astype("<f4", casting="same_kind", copy=False)
-    except (TypeError, ValueError) as error:
-        message = f"{what} made of numbers: {error}"
-        raise InvalidDataError(message, field="array") from error
-    if numbers.ndim != axes or not numbers.shape[-1] or not np.isfinite(numbers).all():
-        form = "one row" if axes == 1 else "a matrix"
-        message = (
-            f"{what} {form} of numbers, all finite as float32; this array has the shape"
-            f" {numbers.shape}"
-        )
-        raise InvalidDataError(message, field="array")
-    return numbers
-
-
 def _rows(
     matrix: NDArray[np.float32], ids: list[str], memory_ids: list[str], space: str
 ) -> list[StoredVector]:
@@ -152,28 +131,6 @@ _BY_MEMORY = """
     AND memory_id = :memory_id
     ORDER BY id
     LIMIT :limit"""
-
-# Seeks in the index, two for each space and length, and never a scan. UNION, and not UNION ALL,
-# since in a damaged index one may follow itself for ever.
-_SPACES = """
-    WITH RECURSIVE spaces (space, dimensions) AS (
-        SELECT * FROM (
-            SELECT space, dimensions FROM vectors WHERE namespace = :namespace
-            ORDER BY space, dimensions LIMIT 1
-        ) AS first
-        UNION
-        SELECT following.space, following.dimensions
-        FROM spaces JOIN vectors AS following ON following.seq = coalesce(
-            (SELECT seq FROM vectors
-             WHERE namespace = :namespace AND space = spaces.space
-               AND dimensions > spaces.dimensions
-             ORDER BY dimensions LIMIT 1),
-            (SELECT seq FROM vectors
-             WHERE namespace = :namespace AND space > spaces.space
-             ORDER BY space, dimensions LIMIT 1))
-    )
-    SELECT space, dimensions FROM spaces
-"""
 
 # Two seeks in the index; with <> or OR the whole space may be walked.
 _OTHER_DIMENSIONS = """
@@ -248,7 +205,7 @@ class Vectors(Children[StoredVector]):
                 message = "space and ids are for the rows of a matrix, with their memory_ids"
                 raise InvalidDataError(message, field="memory_ids")
             return super().put_many(cast("Iterable[StoredVector]", records))
-        matrix = _numbers(cast("NDArray[Any]", records), 2)
+        matrix = float32(cast("NDArray[Any]", records), 2)
         owners = list(memory_ids)
         names = [new_id() for _ in owners] if ids is None else list(ids)
         if not len(owners) == len(names) == len(matrix):
@@ -304,7 +261,7 @@ class Vectors(Children[StoredVector]):
         process reads all codes of the space, which then stay in memory, a byte for each number.
         """
         wanted = checked_limit(limit)
-        numbers = _numbers(query, 1)
+        numbers = float32(query, 1)
         if space is not None:
             require_kind("space", space)
         filter = checked_filter(
@@ -316,7 +273,7 @@ class Vectors(Children[StoredVector]):
             where=where,
         )
         with self._scope.snapshot() as reader:
-            chosen = space_of(reader, self._namespace, numbers.size, space)
+            chosen = spaces.searched(reader, self._namespace, numbers.size, space)
             if chosen is None:
                 return []
             found = reader.nearest(
@@ -429,24 +386,3 @@ class Vectors(Children[StoredVector]):
                 reason = conflict(vector, "space", f"{message} {vector.dimensions}", hint)
                 reason.index = index
                 raise reason
-
-
-def space_of(session: Session, namespace: str, dimensions: int, space: str | None) -> str | None:
-    """The space that a query of so many dimensions searches; None if there are no vectors.
-
-    Raises:
-        InvalidDataError: it fits no space, not the one that is named, or several.
-    """
-    rows = session.rows(_SPACES, namespace=namespace)
-    if space is None:
-        space = spaces.serving(session, namespace)
-    known = [(name, length) for name, length in rows if space is None or name == space]
-    fitting = [name for name, length in known if length == dimensions]
-    if not known or len(fitting) == 1:
-        return fitting[0] if fitting else None
-    held = ", ".join(f"{name!r:.80} of {length}" for name, length in known)
-    if fitting:
-        message = f"several spaces hold vectors of {dimensions} dimensions: {held}"
-        raise InvalidDataError(message, field="space", hint="Name one of them as space.")
-    message = f"no space holds vectors of {dimensions} dimensions: there is {held}"
-    raise InvalidDataError(message, field="query", hint="Use the model that embedded them.")

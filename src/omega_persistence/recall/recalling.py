@@ -8,7 +8,7 @@ from omega_persistence.backends.questions import Question
 from omega_persistence.entities import Collections, spaces
 from omega_persistence.entities.base import checked_limit, require_kind
 from omega_persistence.entities.filters import checked_filter
-from omega_persistence.entities.vectors import StoredVector, space_of
+from omega_persistence.entities.vectors import StoredVector
 from omega_persistence.entities.words import question
 from omega_persistence.errors import CorruptionError, InvalidDataError
 from omega_persistence.recall.explaining import explain_hits, near_misses
@@ -170,7 +170,7 @@ class Recalling(Collections):
     ) -> Query:
         blob = None
         if embedding is not None:
-            space = space_of(session, self.namespace, embedding.dimensions, space)
+            space = spaces.searched(session, self.namespace, embedding.dimensions, space)
             blob = embedding.data_blob if space is not None else None
         return Query(
             question=asked,
