@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from omega_persistence import BackendError, BusyError, ConflictError, CorruptionError, OmegaStore
+from omega_persistence.backends.sqlite import turns
 from omega_persistence.backends.sqlite.session import SQLiteSession
 from omega_persistence.backends.sqlite.turns import Offer, Turns
 from samples import architecture, edge, intelligence, memory, skill
@@ -227,18 +228,40 @@ def test_an_interruption_while_rows_of_others_are_inserted_loses_none_of_them(
     assert store.memories.count() == THREADS + 1
 
 
+def test_a_writer_waits_for_those_who_shared_the_last_commit_and_for_nobody_else(
+    store: OmegaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(turns, "sleep", waits.append)
+    for number in range(3):
+        store.memories.put(memory(f"alone {number}"))
+    assert waits == []
+    with waiting(store, puts(store)):
+        pass
+    before = len(waits)
+    store.memories.put(memory("after a shared commit"))
+    assert waits[before:] == [turns.COMPANY]
+    store.memories.put(memory("after one of its own"))
+    assert len(waits) == before + 1
+    with waiting(store, puts(store)):
+        pass
+    with store.transaction() as tx:
+        tx.memories.put(memory("for itself"))
+    assert len(waits) == before + 1
+
+
 def test_who_would_wait_no_longer_is_told_of_a_commit_that_has_begun() -> None:
-    turns = Turns()
-    turns.take(0, alone=False)
+    queue = Turns()
+    queue.take(0, alone=False)
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(turns.take, 0.05, alone=False, offer=Offer("INSERT", ("n", "id")))
-        while not turns.wanted():
+        waiting = pool.submit(queue.take, 0.05, alone=False, offer=Offer("INSERT", ("n", "id")))
+        while not queue.wanted():
             sleep(0.001)
-        offering = turns.offers()
+        offering = queue.offers()
         sleep(0.1)
         assert not waiting.done()
-        turns.accept(offering)
-        turns.settle(None)
+        queue.accept(offering)
+        queue.settle(None)
         assert waiting.result().accepted
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from threading import Lock, get_ident
+from time import sleep
 from typing import TYPE_CHECKING, LiteralString, NamedTuple
 
 from omega_persistence.backends.sqlite.staging import key
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 MAX_GROUP = 256
 """Writes that share a commit at the most, so that the first of them need not wait for long."""
+
+
+COMPANY = 0.0001
+"""Seconds that a writer waits for those who shared the last commit."""
 
 
 class Offer(NamedTuple):
@@ -74,7 +79,7 @@ class Turns:
     join commits for all, and wakes them. As LevelDB's write queue (`DBImpl::Write`), except that
     the turn travels and not the writes, so each thread executes its own statements. Only those
     that insert a row offer it to the one who has the turn: many rows are cheaper by one statement.
-    Nobody waits for company: a writer that finds the queue empty commits at once.
+    A writer that finds the queue empty commits at once, unless the last commit was shared.
     """
 
     def __init__(self) -> None:
@@ -83,6 +88,7 @@ class Turns:
         self._queue: deque[Ticket] = deque()
         self.group: list[Ticket] = []
         """Those who have executed their statements in the open transaction and wait for it."""
+        self._shared = False
 
     def take(self, timeout: float, *, alone: bool, offer: Offer | None = None) -> Ticket:
         """Wait for the turn; `pass_on` or `settle` must follow, unless the offer was accepted.
@@ -173,12 +179,14 @@ class Turns:
     def settle(self, failure: StorageError | None) -> None:
         """Tell the group how the transaction ended, and give the turn to the next thread."""
         members, self.group = self.group, []
+        self._shared = bool(members)
         with self._mutex:
             following = self._queue.popleft() if self._queue else None
             self._taken = following is not None
+        # The next comes last: those who write again at once may share its commit.
+        _answer(members, failure)
         if following is not None:
             following.gate.release()
-        _answer(members, failure)
 
     def answer(self) -> None:
         """Tell the group that the transaction is durable, and keep the turn."""
@@ -187,6 +195,17 @@ class Turns:
 
     def wanted(self) -> bool:
         """Whether somebody waits for the turn."""
+        return bool(self._queue)
+
+    def has_company(self) -> bool:
+        """Whether somebody waits for the turn, or comes at once to share it.
+
+        Those who shared the last commit are likely to write again, and the first of them would
+        commit alone while the others wait for the next sync: as PostgreSQL's ``commit_delay``, only
+        if there are siblings.
+        """
+        if self._shared and not self._queue:
+            sleep(COMPANY)
         return bool(self._queue)
 
     def _leave(self, ticket: Ticket) -> bool:

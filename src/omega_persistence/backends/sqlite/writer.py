@@ -199,7 +199,7 @@ class Writer:
                 if several:
                     session.run("SAVEPOINT turn")
                     ticket.savepoint = True
-            elif several or self._turns.wanted():
+            elif (not ticket.alone and self._turns.has_company()) or several:
                 session.begin("IMMEDIATE")
                 self.patience.deadline = None
             else:
