@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omega_persistence import OmegaStore
+from omega_persistence import CorruptionError, OmegaStore
 from omega_persistence.backends.sqlite.backend import SQLiteBackend
+from omega_persistence.backends.sqlite.errors import ascending
 from omega_persistence.backends.sqlite.session import SQLiteSession
-from omega_persistence.backends.sqlite.vectors import codes, inspection, mirrors, nearest, scan
+from omega_persistence.backends.sqlite.vectors import codes, mirrors, nearest, scan
 from omega_persistence.backends.sqlite.vectors.mirrors import Space
 from samples import memory, vector
 from sqlite.support import execute, python
@@ -142,11 +143,29 @@ def test_codes_that_are_not_those_of_their_vectors_are_found_and_made_anew(
             each.detail for each in problems if each.detail.endswith(detail)
         ]
         assert problems
-        with store._backend.atomic() as session:
-            assert isinstance(session, SQLiteSession)
-            inspection.rebuild(session.connection)
+        store.reindex()
         assert store.check() == []
         assert len(found(store, [1, 1])) == 3
+
+
+@pytest.mark.parametrize("damage", ["dimensions = 0, data_blob = x''", "dimensions = -1"])
+def test_a_vector_without_dimensions_is_damage_to_those_who_need_its_numbers(
+    path: Path, damage: str
+) -> None:
+    store_of(path, np.array([[1, 1], [1, 2], [2, 1]], np.float32))
+    execute(path, f"PRAGMA ignore_check_constraints = on; UPDATE vectors SET {damage}")
+    with OmegaStore(path) as store:
+        assert {problem.kind for problem in store.check()} == {"integrity"}
+        with pytest.raises(CorruptionError):
+            store.reindex()
+
+
+def test_pages_that_do_not_ascend_are_damage() -> None:
+    """As in a table whose pages a damaged file links to a circle."""
+    assert ascending(5, 4) == 5
+    for last in (4, 3, "5", None):
+        with pytest.raises(CorruptionError, match="out of order"):
+            ascending(last, 4)
 
 
 OTHER = """

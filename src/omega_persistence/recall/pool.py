@@ -11,6 +11,7 @@ from omega_persistence.backends.filters import ANY, Filter
 from omega_persistence.backends.questions import Question
 from omega_persistence.backends.scopes import Joined
 from omega_persistence.entities import Collections
+from omega_persistence.errors import CorruptionError
 from omega_persistence.recall.ranking import Candidate
 
 if TYPE_CHECKING:
@@ -114,6 +115,9 @@ def read(session: Session, namespace: str, ids: Iterable[str]) -> list[StoredMem
 
 
 def _score(pool: dict[str, Candidate], words: dict[str, float], phrases: dict[str, float]) -> None:
+    if not pool.keys() >= words.keys() | phrases.keys():
+        message = "the full-text index names other memories than it was asked for"
+        raise CorruptionError(message, hint="See check().")
     for id, score in words.items():
         pool[id].words = score
     for id, score in phrases.items():
@@ -125,4 +129,9 @@ def _load(
 ) -> dict[str, Candidate]:
     listed = msgspec.json.encode(list(ids)).decode()
     rows = session.rows(sql + session.among, namespace=namespace, ids=listed)
+    if any(
+        type(at) is not int or type(importance) is not float for _, _, at, importance, *_ in rows
+    ):
+        message = "the time or the importance of a memory is not a number"
+        raise CorruptionError(message, hint="See check().")
     return {row[0]: Candidate(*row) for row in rows}

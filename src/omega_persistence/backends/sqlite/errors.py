@@ -88,6 +88,18 @@ def translate(error: Exception) -> StorageError:
     return BackendError(str(error))
 
 
+def ascending(last: object, after: int) -> int:
+    """The last number of a page of rows in order, behind which the next page begins.
+
+    Raises:
+        CorruptionError: it is not behind the page before, so the pages might never end.
+    """
+    if type(last) is not int or last <= after:
+        message = f"the rows after {after} are out of order"
+        raise CorruptionError(message, hint=_RESTORE)
+    return last
+
+
 @contextmanager
 def about(path: str) -> Generator[None]:
     """While a file is opened: raise our exceptions, and say which file is damaged.

@@ -6,6 +6,8 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from omega_persistence.backends.sqlite.errors import ascending
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -58,7 +60,7 @@ def _text(session: SQLiteSession) -> Iterator[int]:
         if not count:
             return
         session.rows(_FILL, after=after, last=last)
-        after = last
+        after = ascending(last, after)
         yield count
 
 
@@ -68,5 +70,5 @@ def _codes(session: SQLiteSession) -> Iterator[int]:
     while page := session.rows(_VECTORS, after=after, limit=PAGE):
         for namespace, rows in groupby(page, itemgetter(1)):
             session.index_vectors(namespace, [(id, *numbers) for _, _, id, *numbers in rows])
-        after = page[-1][0]
+        after = ascending(page[-1][0], after)
         yield len(page)

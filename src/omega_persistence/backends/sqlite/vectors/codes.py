@@ -57,6 +57,9 @@ def matrix(blobs: Sequence[bytes], dimensions: int) -> NDArray[np.float32]:
     Raises:
         CorruptionError: a row does not hold so many numbers.
     """
+    if type(dimensions) is not int or dimensions < 1:
+        message = f"a vector cannot have {dimensions!r:.80} dimensions"
+        raise CorruptionError(message, hint="See check().")
     return np.frombuffer(_joined(blobs, 4 * dimensions), "<f4").reshape(-1, dimensions)
 
 

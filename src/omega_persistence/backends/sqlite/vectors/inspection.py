@@ -1,4 +1,4 @@
-"""Comparing the codes in the file with their vectors, and making them anew."""
+"""Comparing the codes in the file with their vectors."""
 
 from __future__ import annotations
 
@@ -26,14 +26,6 @@ _PAGE = """
 _ORPHANS = "FROM vector_codes WHERE seq NOT IN (SELECT seq FROM vectors)"
 
 
-def rebuild(connection: apsw.Connection) -> int:
-    """Make every code anew that is not what its vector says; returns how many were wrong."""
-    wrong = list(_wrong(connection))
-    connection.execute(f"DELETE {_ORPHANS}")
-    connection.executemany("INSERT OR REPLACE INTO vector_codes (seq, code) VALUES (?, ?)", wrong)
-    return len(wrong)
-
-
 def check(connection: apsw.Connection) -> list[Problem]:
     """Codes that are missing, belong to no vector, or are not what their vector says."""
     ((orphans,),) = connection.execute(f"SELECT count(*) {_ORPHANS}").fetchall()
@@ -48,10 +40,12 @@ def check(connection: apsw.Connection) -> list[Problem]:
     ]
 
 
-def _wrong(connection: apsw.Connection) -> Iterator[tuple[int, bytes]]:
-    """Vectors whose code is missing or wrong, with the right one; damaged ones are left out."""
+def _wrong(connection: apsw.Connection) -> Iterator[int]:
+    """Vectors whose code is missing or wrong; damaged ones are left out."""
     after = -(2**63)
     while rows := cast("list[Any]", connection.execute(_PAGE, (after, _BATCH)).fetchall()):
+        if rows[-1][0] <= after:
+            return  # the pages might never end; looking at the table finds what is wrong
         after = rows[-1][0]
         whole = [row for row in rows if type(row[2]) is bytes and 0 < len(row[2]) == 4 * row[1]]
         for dimensions, alike in groupby(whole, itemgetter(1)):
@@ -59,4 +53,4 @@ def _wrong(connection: apsw.Connection) -> Iterator[tuple[int, bytes]]:
             right = codes.encode_blobs(blobs, dimensions)
             for seq, code, found in zip(seqs, right, present, strict=True):
                 if code != found:
-                    yield seq, code
+                    yield seq

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import msgspec
 import numpy as np
 
+from omega_persistence.backends.sqlite.errors import ascending
 from omega_persistence.backends.sqlite.vectors import codes, scan
 from omega_persistence.backends.sqlite.vectors.scan import Scan
 
@@ -136,7 +137,7 @@ class Mirror:
             _PAGE_OF_CODES, after=after, limit=_PAGE, **self._space._asdict()
         ):
             self._add(*_split(rows, self._space.dimensions), room - self._scan.filled)
-            after = rows[-1][0]
+            after = ascending(rows[-1][0], after)
         self._stand(number, token, frozenset())
 
     def _move(

@@ -10,6 +10,7 @@ import numpy as np
 
 from omega_persistence.backends.filters import ANY
 from omega_persistence.backends.sqlite import filters
+from omega_persistence.backends.sqlite.errors import ascending
 from omega_persistence.backends.sqlite.vectors import codes
 from omega_persistence.errors import CorruptionError
 
@@ -114,7 +115,7 @@ class Search:
         sql: LiteralString = f"{_PAGE_OF_ALL}{self._condition} ORDER BY vectors.seq LIMIT :limit"
         while rows := self._session.rows(sql, after=after, limit=_PAGE, **self._values):
             kept = best([*kept, *self._scored(rows)], limit)
-            after = rows[-1][3]
+            after = ascending(rows[-1][3], after)
         return kept
 
     def _suggested(self, limit: int) -> list[Found]:
