@@ -228,6 +228,30 @@ def test_an_interruption_while_rows_of_others_are_inserted_loses_none_of_them(
     assert store.memories.count() == THREADS + 1
 
 
+@pytest.mark.parametrize("trouble", ["refused row", "failed commit"])
+def test_an_interruption_is_raised_whatever_else_goes_wrong(
+    trouble: str, store: OmegaStore, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[None] = []
+    whole = SQLiteSession.run_together
+
+    def interrupted(self: SQLiteSession, *arguments: Any) -> None:
+        calls.append(None)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        whole(self, *arguments)
+
+    parent = "none" if trouble == "refused row" else "m"
+    first = partial(store.memories.touch, "m")  # so that there is a group
+    second = partial(store.causal_edges.put, edge("e", "m", parent))
+    with monkeypatch.context() as patch:
+        patch.setattr(SQLiteSession, "run_together", interrupted)
+        with waiting(store, [first, second, *puts(store)]) as results:
+            if trouble == "failed commit":
+                disk.fault = Fault("sync", LOG)
+    assert isinstance(results[1].exception(), KeyboardInterrupt)
+
+
 def test_a_writer_waits_for_those_who_shared_the_last_commit_and_for_nobody_else(
     store: OmegaStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -107,18 +107,22 @@ class Writer:
             session.give_up()
         elif not ticket.alone:
             self._insert_for_others(ticket, session)
-        if session.lost is None and self._turns.pass_on(ticket):
-            self._raise_interruption(ticket, error)
-            return
+        try:
+            if session.lost is None and self._turns.pass_on(ticket):
+                self._raise_interruption(ticket, error)
+                return
+        except StorageError as failed:
+            self._raise_interruption(ticket, failed)
+            raise
         lost, failure = session.lost, None
         try:
             session.commit()
         except BaseException as caught:  # noqa: BLE001 - raised again below, to everybody
             failure = caught
         self._settle(lost or failure)
+        self._raise_interruption(ticket, failure or error)
         if failure is not None and (error is None or lost is None):
             raise failure
-        self._raise_interruption(ticket, error)
 
     def take_turn(self, *, alone: bool = True) -> Turn:
         """Wait for the writer connection, without a transaction; `end_turn` must follow."""
@@ -226,8 +230,9 @@ class Writer:
 
     @staticmethod
     def _raise_interruption(ticket: Ticket, error: BaseException | None) -> None:
-        if ticket.interruption is not None and error is None:
-            raise ticket.interruption
+        """Raise what was put off, rather than an error that is on its way out."""
+        if ticket.interruption is not None and ticket.interruption is not error:
+            raise ticket.interruption from error
 
     def _settle(self, failure: BaseException | None) -> None:
         """End the turn; after an I/O error the next one gets a new connection."""
