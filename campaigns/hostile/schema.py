@@ -210,6 +210,7 @@ def through_sql(random: Random, image: Image, folder: str) -> None:
     try:
         connection = apsw.Connection(lay_out(image, folder))
         try:
+            connection.limit(apsw.SQLITE_LIMIT_LENGTH, 1_000_000)  # what is slow is not for here
             connection.config(apsw.SQLITE_DBCONFIG_WRITABLE_SCHEMA, 1)
             connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 0)
             connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)

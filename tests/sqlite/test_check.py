@@ -195,13 +195,19 @@ def test_what_is_not_text_where_text_must_be_is_damage_to_every_reader(
             store.doctor()
 
 
-def test_a_header_that_names_no_encoding_is_found(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("offset", "number", "wrong"),
+    [(56, 0x80, "no encoding"), (44, 2, "without descending indexes")],
+)
+def test_a_header_with_which_sqlite_cannot_compact_the_file_is_found(
+    offset: int, number: int, wrong: str, tmp_path: Path
+) -> None:
     """SQLite reads on, and fails when it compacts the file."""
     path = tmp_path / "store.db"
     with OmegaStore(path) as store:
         store.memories.put(memory("m"))
     content = bytearray(path.read_bytes())
-    content[56:60] = (0x80).to_bytes(4, "big")
+    content[offset : offset + 4] = number.to_bytes(4, "big")
     path.write_bytes(content)
     (problem,) = OmegaStore.verify_backup(path)
-    assert "no encoding" in problem.detail
+    assert wrong in problem.detail

@@ -66,18 +66,23 @@ def check(connection: apsw.Connection, *, writable: bool, ours: bool = True) -> 
     return list(dict.fromkeys(problems))  # several looks may meet the same damage
 
 
-_ENCODING = 56  # where the header names the encoding of texts
-_ENCODINGS = range(4)  # none yet, in a file whose first page is in the log; UTF-8; two UTF-16
+# Numbers of the header that SQLite takes and VACUUM does not: where, which are right, what is wrong.
+# In a file whose first page is still in the log both are 0. Before format 4, which is from 2006,
+# SQLite takes no index for descending, so a copy of this schema has other indexes than the file.
+_HEADER = (
+    (56, (0, 1, 2, 3), "the header names no encoding of texts"),
+    (44, (0, 4), "the header names a format of schemas without descending indexes"),
+)
 
 
 def _structure(connection: apsw.Connection) -> list[Problem]:
-    found = connection.execute("PRAGMA integrity_check").fetchall()
+    found = [str(text) for (text,) in connection.execute("PRAGMA integrity_check").fetchall()]
     if connection.filename:
-        # SQLite takes other numbers too, but VACUUM does not.
-        _, encoding = connection.read("main", 0, _ENCODING, 4)
-        if int.from_bytes(encoding, "big") not in _ENCODINGS:
-            found.append(("the header names no encoding of texts",))
-    return [Problem(kind="integrity", detail=str(text)) for (text,) in found if text != "ok"]
+        for offset, right, wrong in _HEADER:
+            _, number = connection.read("main", 0, offset, 4)
+            if int.from_bytes(number, "big") not in right:
+                found.append(wrong)
+    return [Problem(kind="integrity", detail=text) for text in found if text != "ok"]
 
 
 def _references(connection: apsw.Connection) -> list[Problem]:
