@@ -3,10 +3,11 @@
 The path is LoCoMo's own ``locomo10.json``, or a folder with ``turns.jsonl`` and
 ``questions.jsonl``, a conversation's turn or a question a line, and with their embeddings in
 ``emb_turns.f16.npy`` and ``emb_questions.f16.npy``, a row a line, if there are any. Every
-conversation gets a store of its own, or all of them one together with ``--together``.
+conversation gets a store of its own, or all of them one together with ``--together``; with
+``--fill N`` that has N memories, the others being turns made of halves of two.
 
 Recall@k is the fraction of a question's evidence among the first k, averaged over the questions
-that have evidence.
+that have evidence. The time is that of the processor for a question with the default limit.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from numpy.typing import NDArray
 from omega_persistence import OmegaStore, StoredMemory, StoredVector
 
 DEPTHS = (5, 10, 25, 50)
+DEFAULT = 10  # the limit if none is given
+FILLED_AT_ONCE = 18_000
 CATEGORIES = {4: "single-hop", 1: "multi-hop", 2: "temporal", 3: "open-domain", 5: "adversarial"}
 
 
@@ -181,24 +184,62 @@ def fill(store: OmegaStore, data: Data, rows: list[int]) -> None:
         )
 
 
-Method = Callable[[OmegaStore, str, "NDArray[np.float32] | None"], list[str]]
+def fill_up(store: OmegaStore, data: Data, size: int) -> None:
+    """Add turns that begin as one and end as another, eighteen a session, up to a size."""
+    random = np.random.default_rng(20_240_613)
+    for start in range(len(data.turns), size, FILLED_AT_ONCE):
+        count = min(FILLED_AT_ONCE, size - start)
+        rows = random.integers(len(data.turns), size=(2, count))
+        halves: list[list[int]] = rows.tolist()
+        firsts, seconds = ([data.turns[row] for row in half] for half in halves)
+        mixed = [
+            StoredMemory(
+                id=f"mixed/{start + number:07}",
+                content=_mixed(first.text, second.text),
+                tier=3,
+                importance=0.5,
+                created_at=firsts[number - number % 18].at,
+                last_accessed=first.at,
+                session=f"mixed/{start + number - number % 18}",
+                keywords=f"{first.speaker} {first.date}",
+            )
+            for number, (first, second) in enumerate(zip(firsts, seconds, strict=True))
+        ]
+        store.memories.put_many(mixed)
+        if data.of_turns is not None:
+            share = random.random((count, 1), np.float32)
+            vectors = share * data.of_turns[rows[0]] + (1 - share) * data.of_turns[rows[1]]
+            vectors += np.float32(0.02) * random.standard_normal(vectors.shape, np.float32)
+            store.vectors.put_many(vectors, memory_ids=[memory.id for memory in mixed])
 
 
-def _searched(store: OmegaStore, text: str, _: object) -> list[str]:
-    return [hit.memory.id for hit in store.memories.search(text, limit=DEPTHS[-1])]
+def _mixed(first: str, second: str) -> str:
+    beginning, end = first.split(), second.split()
+    return " ".join(beginning[: len(beginning) // 2] + end[len(end) // 2 :])
 
 
-def _nearest(store: OmegaStore, _: str, vector: NDArray[np.float32] | None) -> list[str]:
+Method = Callable[[OmegaStore, str, "NDArray[np.float32] | None", int], list[str]]
+
+
+def _searched(store: OmegaStore, text: str, _: object, limit: int) -> list[str]:
+    return [hit.memory.id for hit in store.memories.search(text, limit=limit)]
+
+
+def _nearest(
+    store: OmegaStore, _: str, vector: NDArray[np.float32] | None, limit: int
+) -> list[str]:
     assert vector is not None
-    return [hit.memory_id for hit in store.vectors.nearest(vector, limit=DEPTHS[-1])]
+    return [hit.memory_id for hit in store.vectors.nearest(vector, limit=limit)]
 
 
-def _recalled(store: OmegaStore, text: str, vector: NDArray[np.float32] | None) -> list[str]:
-    return [hit.memory.id for hit in store.recall(text, vector=vector, limit=DEPTHS[-1])]
+def _recalled(
+    store: OmegaStore, text: str, vector: NDArray[np.float32] | None, limit: int
+) -> list[str]:
+    return [hit.memory.id for hit in store.recall(text, vector=vector, limit=limit)]
 
 
-def _recalled_by_text(store: OmegaStore, text: str, _: object) -> list[str]:
-    return _recalled(store, text, None)
+def _recalled_by_text(store: OmegaStore, text: str, _: object, limit: int) -> list[str]:
+    return _recalled(store, text, None, limit)
 
 
 METHODS: dict[str, tuple[bool, Method]] = {
@@ -226,9 +267,11 @@ def measure(data: Data, stores: dict[str, OmegaStore], method: Method) -> Result
         if not wanted:
             continue
         vector = None if data.of_questions is None else data.of_questions[row]
+        store = stores[question.conversation]
         began = process_time()
-        ids = method(stores[question.conversation], question.text, vector)
+        method(store, question.text, vector, DEFAULT)
         seconds.append(process_time() - began)
+        ids = method(store, question.text, vector, DEPTHS[-1])
         hit = [100 * len(wanted.intersection(ids[:depth])) / len(wanted) for depth in DEPTHS]
         found["all"].append(hit)
         found[CATEGORIES[question.category]].append(hit)
@@ -238,7 +281,7 @@ def measure(data: Data, stores: dict[str, OmegaStore], method: Method) -> Result
     return Result(means, 1000 * float(np.mean(seconds)))
 
 
-def run(data: Data, folder: Path, *, together: bool) -> dict[str, Result]:
+def run(data: Data, folder: Path, *, together: bool, size: int = 0) -> dict[str, Result]:
     """The results of every method that the data admit."""
     rows: defaultdict[str, list[int]] = defaultdict(list)
     for row, turn in enumerate(data.turns):
@@ -247,6 +290,7 @@ def run(data: Data, folder: Path, *, together: bool) -> dict[str, Result]:
     for name, inside in rows.items():
         store = OmegaStore(folder / f"{len(stores)}.db", durability="normal")
         fill(store, data, inside)
+        fill_up(store, data, size)
         stores.update((data.turns[row].conversation, store) for row in inside)
         stores.setdefault(name, store)
     try:
@@ -312,9 +356,11 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--together", action="store_true", help="one store for all conversations")
     parser.add_argument("--plot", type=Path, help="write a picture of recall@k, as SVG")
+    parser.add_argument("--fill", type=int, default=0, metavar="N", help="with --together")
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
-        results = run(read(options.data), Path(folder), together=options.together)
+        together = options.together or options.fill > 0
+        results = run(read(options.data), Path(folder), together=together, size=options.fill)
     print(table(results))
     if options.plot:
         options.plot.write_text(plot(results))

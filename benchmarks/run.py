@@ -24,6 +24,7 @@ import group_commit
 import iterate
 import put
 import put_many
+import remember
 import start
 import stream
 import vectors
@@ -41,6 +42,7 @@ BENCHMARKS: dict[str, Callable[[Workshop], Report]] = {
     "by_tier": by_tier.run,
     "iterate": iterate.run,
     "put": put.run,
+    "remember": remember.run,
     "backup": backup.run,
     "stream": stream.run,
     "start": start.run,

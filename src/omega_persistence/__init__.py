@@ -12,7 +12,7 @@ from omega_persistence.entities.quarantine import QuarantinedRow
 from omega_persistence.entities.reflexion_episodes import StoredReflexionEpisode
 from omega_persistence.entities.skills import StoredSkill
 from omega_persistence.entities.statistics import DatabaseStatistics
-from omega_persistence.entities.vectors import StoredVector, VectorHit
+from omega_persistence.entities.vector_records import StoredVector, VectorHit
 from omega_persistence.errors import (
     BackendError,
     BusyError,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from omega_persistence.entities.memories import StoredMemory
     from omega_persistence.entities.reflexion_episodes import StoredReflexionEpisode
     from omega_persistence.entities.skills import StoredSkill
-    from omega_persistence.entities.vectors import StoredVector
+    from omega_persistence.entities.vector_records import StoredVector
 
 
 class FlatMethods(Collections):

@@ -268,6 +268,7 @@ def test_common_words_are_left_out_only_where_they_change_nothing(
             for n, words in enumerate(said)
         )
         everything = tx.memories.search(" ".join(text), limit=limit, tiers=tiers)
+        patch.setattr("omega_persistence.backends.sqlite.search.SMALL", 0)
         patch.setattr("omega_persistence.backends.sqlite.search.RARE", rare)
         patch.setattr("omega_persistence.backends.sqlite.search.AHEAD", ahead)
         fewer = tx.memories.search(" ".join(text), limit=limit, tiers=tiers)

@@ -145,6 +145,7 @@ def _search_vectors(store: OmegaStore) -> None:
 
 def _search_by_rarer_words(store: OmegaStore) -> None:
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "SMALL", 0)
         patch.setattr(search, "RARE", 10)
         store.memories.search("word1 word2", limit=1)
         store.recall("word1 word2", limit=1)

@@ -66,7 +66,7 @@ def short(sql: str, store: OmegaStore) -> str:
         columns = ", ".join(collection.table.fields)
         sql = sql.replace(f"SELECT {columns} FROM", "SELECT .. FROM")
     sql = re.sub(r"SELECT coalesce\(octet_length.* FROM", "SELECT octet_length(..) FROM", sql)
-    return re.sub(r"(INSERT INTO \w+) \(.*(ON CONFLICT .*) SET .*", r"\1 .. \2 SET ..", sql)
+    return re.sub(r"(INSERT INTO \w+) .* VALUES .*(ON CONFLICT .*) SET .*", r"\1 .. \2 SET ..", sql)
 
 
 def together(plans: dict[str, list[str]], store: OmegaStore) -> dict[str, list[str]]:

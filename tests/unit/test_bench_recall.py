@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from omega_persistence import OmegaStore
+
 SCRIPT = Path(__file__).parent.parent.parent / "benchmarks" / "recall.py"
 
 pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="not part of a source distribution")
@@ -89,6 +91,16 @@ def test_without_vectors_two_methods_are_measured(bench: Any, tmp_path: Path):
     assert list(results) == ["BM25 alone", "recall, no vectors"]
     assert results["recall, no vectors"].recall["all"] == [100.0] * 4
     assert "multi-hop" not in bench.table(results)
+
+
+def test_a_store_is_filled_up_with_halves_of_turns(bench: Any, tmp_path: Path):
+    folder = lines(tmp_path)
+    np.save(folder / "emb_turns.f16.npy", np.eye(4, dtype=np.float16))
+    with OmegaStore(tmp_path / "filled.db") as store:
+        bench.fill_up(store, bench.read(folder), 40)
+        assert store.memories.count() == store.vectors.count() == 36
+        assert len({memory.session for memory in store.memories}) == 2
+        assert store.check() == []
 
 
 def test_with_vectors_all_four_are(bench: Any, tmp_path: Path):

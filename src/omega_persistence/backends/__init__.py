@@ -73,10 +73,11 @@ class TextSearch(Protocol):
         """
         ...
 
-    def scores(self, ids: Collection[str]) -> tuple[dict[str, float], dict[str, float]]:
+    def scores(self, seqs: Collection[int]) -> tuple[dict[int, float], dict[int, float]]:
         """The scores that `best` gives to memories, and those of the pairs of words as phrases.
 
-        Ids of memories that hold none are left out, and so may be phrases of common words.
+        Memories, here by their ``seq``, that hold none are left out, and so may be phrases of
+        common words.
         """
         ...
 
@@ -159,8 +160,8 @@ class Session(Protocol):
 
     def similarities(
         self, namespace: str, space: str, query: bytes, memory_ids: Sequence[str], /
-    ) -> list[tuple[str, float]]:
-        """The cosine of the closest vector of each memory that has one and has not expired."""
+    ) -> dict[str, float]:
+        """The cosine of the closest vector of each of these memories that has one."""
         ...
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import msgspec
 import typer
 
+from omega_persistence.cli.values import moment_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -58,7 +60,26 @@ Where_ = Annotated[
 _CONDITION = re.compile(r"(?P<key>[^=<>]+)(?P<operator>[<>]=?|=)(?P<value>.*)", re.DOTALL)
 
 
-def where_of(conditions: Sequence[str] | None) -> Where | None:
+def filters_of(
+    tier: Tiers,
+    session: Session,
+    since: Since,
+    until: Until,
+    min_importance: MinImportance,
+    where: Where_,
+) -> dict[str, Any]:
+    """The options as arguments of the library."""
+    return {
+        "tiers": tier or None,
+        "session": session,
+        "since": moment_of(since),
+        "until": moment_of(until),
+        "min_importance": min_importance,
+        "where": _where(where),
+    }
+
+
+def _where(conditions: Sequence[str] | None) -> Where | None:
     """Conditions such as ``score>=3``, as the library takes them.
 
     What is JSON is that value, so 3 is a number; anything else is text.

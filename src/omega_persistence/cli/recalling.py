@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from omega_persistence.cli import output
-from omega_persistence.cli.embedders import EmbedderName, json_of, load_embedder, moment_of
+from omega_persistence.cli.embedders import EmbedderName, load_embedder
 from omega_persistence.cli.filters import (
     MinImportance,
     Session,
@@ -15,9 +15,10 @@ from omega_persistence.cli.filters import (
     Tiers,
     Until,
     Where_,
-    where_of,
+    filters_of,
 )
 from omega_persistence.cli.options import JSON, Namespace, Store, open_to_read
+from omega_persistence.cli.values import json_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,12 +58,7 @@ def recall(
     """Recall the memories that answer a question, best first, by words, vectors and sessions."""
     arguments: dict[str, Any] = {
         "limit": limit,
-        "tiers": tier or None,
-        "session": session,
-        "since": moment_of(since),
-        "until": moment_of(until),
-        "min_importance": min_importance,
-        "where": where_of(where),
+        **filters_of(tier, session, since, until, min_importance, where),
         "vector": json_of(vector, list[float], "a JSON array of numbers"),
         "space": space,
     }

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from omega_persistence import NotFoundError
 from omega_persistence.cli import output
-from omega_persistence.cli.embedders import moment_of
 from omega_persistence.cli.filters import (
     MinImportance,
     Session,
@@ -18,7 +17,7 @@ from omega_persistence.cli.filters import (
     Tiers,
     Until,
     Where_,
-    where_of,
+    filters_of,
 )
 from omega_persistence.cli.options import (
     JSON,
@@ -100,17 +99,9 @@ def search(
     json: JSON = False,
 ) -> None:
     """Find memories that hold any of the words, best first."""
-    arguments: dict[str, Any] = {
-        "limit": limit,
-        "tiers": tier or None,
-        "session": session,
-        "since": moment_of(since),
-        "until": moment_of(until),
-        "min_importance": min_importance,
-        "where": where_of(where),
-    }
+    filters = filters_of(tier, session, since, until, min_importance, where)
     with open_to_read(path, namespace) as store:
-        hits = store.memories.search(words, **arguments)
+        hits = store.memories.search(words, limit=limit, **filters)
     if json:
         output.print_json_lines(hits)
     elif not hits:

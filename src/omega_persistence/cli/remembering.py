@@ -8,9 +8,10 @@ import typer
 
 from omega_persistence import Tier
 from omega_persistence.cli import output
-from omega_persistence.cli.embedders import EmbedderName, json_of, load_embedder, moment_of
+from omega_persistence.cli.embedders import EmbedderName, load_embedder
 from omega_persistence.cli.options import JSON, Create, Namespace, Store, open_to_write
 from omega_persistence.cli.plain import count
+from omega_persistence.cli.values import json_of, moment_of
 
 
 def remember(

@@ -17,9 +17,11 @@ def float32(array: ArrayLike, axes: Literal[1, 2]) -> NDArray[np.float32]:
 
     what = "a vector is" if axes == 1 else "vectors are the rows of"
     try:
-        with np.errstate(over="ignore"):
-            # Without "same_kind" texts, dates and half of each complex number would pass.
-            numbers = np.asarray(array).astype("<f4", casting="same_kind", copy=False)
+        numbers = np.asarray(array)
+        if numbers.dtype.str != "<f4":
+            with np.errstate(over="ignore"):
+                # Without "same_kind" texts, dates and half of each complex number would pass.
+                numbers = numbers.astype("<f4", casting="same_kind")
     except (TypeError, ValueError) as error:
         message = f"{what} made of numbers: {error}"
         raise InvalidDataError(message, field="array") from error

@@ -26,8 +26,13 @@ _ONLY = """
 
 _HOLDS = "SELECT 1 FROM vectors WHERE namespace = :namespace AND space = :space LIMIT 1"
 
-_ANY = "SELECT space FROM vectors WHERE namespace = :namespace LIMIT 1"
-
+# The one that was chosen, else this one if it has vectors, else another that has.
+_SERVED = """
+    SELECT coalesce(
+        (SELECT space FROM serving_spaces WHERE namespace = :namespace),
+        (SELECT space FROM vectors WHERE namespace = :namespace AND space = :space LIMIT 1),
+        (SELECT space FROM vectors WHERE namespace = :namespace LIMIT 1))
+"""
 
 # Seeks in the index, two for each space and length, and never a scan. UNION, and not UNION ALL,
 # since in a damaged index one may follow itself for ever.
@@ -109,12 +114,10 @@ def require_serving(session: Session, namespace: str, space: str) -> None:
     Raises:
         ConflictError: another space was chosen; or none was, and the vectors are all in others.
     """
-    chosen = serving(session, namespace)
-    if chosen is None and not holds(session, namespace, space):
-        row = session.row(_ANY, namespace=namespace)
-        chosen = row[0] if row else None
-    if chosen not in (None, space):
-        message = f"the vectors of namespace {namespace!r:.80} are in space {chosen!r:.80}, not"
+    row = session.row(_SERVED, namespace=namespace, space=space)
+    served = row and row[0]
+    if served not in (None, space):
+        message = f"the vectors of namespace {namespace!r:.80} are in space {served!r:.80}, not"
         hint = (
             "Open the store with the embedder of that space, move its vectors over with"
             " vectors.reembed(), or choose the new space with vectors.serve()."

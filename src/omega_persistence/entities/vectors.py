@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, cast, overload
-
-from msgspec import Meta, Struct
+from typing import TYPE_CHECKING, Any, cast, overload
 
 from omega_persistence.backends.table import Table
 from omega_persistence.entities import spaces
@@ -13,14 +11,8 @@ from omega_persistence.entities.base import SHARED, Children, checked_limit, req
 from omega_persistence.entities.conflicts import conflict
 from omega_persistence.entities.embedding import embedder_for
 from omega_persistence.entities.filters import checked_filter
-from omega_persistence.entities.record import (
-    MAX_BYTES,
-    Id,
-    Record,
-    checked,
-    finite_floats,
-    new_id,
-)
+from omega_persistence.entities.record import checked, new_id
+from omega_persistence.entities.vector_records import StoredVector, VectorHit, vectors_of
 from omega_persistence.errors import InvalidDataError, NotFoundError
 
 if TYPE_CHECKING:
@@ -32,99 +24,6 @@ if TYPE_CHECKING:
     from omega_persistence.backends import Progress, Session
     from omega_persistence.entities.embedding import Embed, Embedder
     from omega_persistence.entities.filters import Where
-
-
-class StoredVector(Record, frozen=True, kw_only=True, gc=False):
-    """One embedding.
-
-    Attributes:
-        id: Unique in its namespace; a time-ordered UUID by default.
-        memory_id: The memory it embeds, which must be stored and never changes.
-        dimensions: How many numbers, from 1.
-        data_blob: The numbers as float32, little-endian, ``4 * dimensions`` bytes, all finite.
-        space: The name of the embedding model. A named space has one number of dimensions; the
-            unnamed one, ``""``, may hold any.
-    """
-
-    memory_id: Id
-    dimensions: Annotated[int, Meta(ge=1, le=MAX_BYTES // 4)]
-    data_blob: bytes
-    space: str = ""
-
-    @classmethod
-    def from_array(
-        cls, memory_id: str, array: ArrayLike, *, space: str = "", id: str | None = None
-    ) -> StoredVector:
-        """The vector of a one-dimensional numpy array or sequence of numbers.
-
-        Raises:
-            InvalidDataError: the array has another shape, is empty, or holds other than numbers
-                that are finite as float32.
-        """
-        numbers = float32(array, 1)
-        return cls(
-            id=new_id() if id is None else id,
-            memory_id=memory_id,
-            dimensions=numbers.size,
-            data_blob=numbers.tobytes(),
-            space=space,
-        )
-
-    @property
-    def array(self) -> NDArray[np.float32]:
-        """The numbers, read-only, without a copy."""
-        import numpy as np  # noqa: PLC0415 - not every process has vectors
-
-        return np.frombuffer(self.data_blob, dtype="<f4")
-
-    def broken_rule(self) -> tuple[str, str] | None:
-        """The blob must fit the dimensions and hold finite numbers."""
-        if len(self.data_blob) != 4 * self.dimensions:
-            wanted = 4 * self.dimensions
-            return "data_blob", f"has {len(self.data_blob)} bytes, not 4 * dimensions = {wanted}"
-        if not finite_floats(self.data_blob):
-            return "data_blob", "holds NaN or infinity"
-        return None
-
-
-class VectorHit(Struct, frozen=True):
-    """A memory found by its closest vector.
-
-    The score is their cosine, from -1 to 1, computed from the stored float32 numbers; 0 if either
-    vector is zero.
-    """
-
-    memory_id: str
-    vector_id: str
-    score: float
-
-
-def _rows(
-    matrix: NDArray[np.float32], ids: list[str], memory_ids: list[str], space: str
-) -> list[StoredVector]:
-    """The rows of a matrix as records, checked.
-
-    The numbers have been looked at, all at once, which is much faster than one by one; what is
-    left of `checked` is what the rows have in common, and ids that are not the plainest.
-    """
-    dimensions = matrix.shape[1]
-    vectors: list[StoredVector] = []
-    for index, (id, memory_id, row) in enumerate(zip(ids, memory_ids, matrix, strict=True)):
-        vector = StoredVector(
-            id=id,
-            memory_id=memory_id,
-            dimensions=dimensions,
-            data_blob=row.tobytes(),
-            space=space,
-        )
-        if not index or not (_is_plain(id) and _is_plain(memory_id)):
-            vector = checked(vector, StoredVector, index)
-        vectors.append(vector)
-    return vectors
-
-
-def _is_plain(id: object) -> bool:
-    return type(id) is str and 0 < len(id) < 1000 and id.isascii() and "\0" not in id
 
 
 _BY_MEMORY = """
@@ -211,7 +110,7 @@ class Vectors(Children[StoredVector]):
         if not len(owners) == len(names) == len(matrix):
             message = f"{len(matrix)} rows need as many ids: not {len(owners)}, nor {len(names)}"
             raise InvalidDataError(message, field="memory_ids")
-        vectors = _rows(matrix, names, owners, space)
+        vectors = vectors_of(matrix, names, owners, space)
         if vectors:
             with self._scope.atomic(alone=len(vectors) > SHARED) as session:
                 self.write(session, vectors)

@@ -17,15 +17,18 @@ from omega_persistence.recall.ranking import Candidate
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from omega_persistence.backends import Session
+    from omega_persistence.backends import Session, TextSearch
     from omega_persistence.entities.memories import StoredMemory
 
-CANDIDATES = 30
-"""How many candidates come from the words, and how many from the vectors, at least."""
+WORDS = (20, 10)
+"""How many candidates come from the words at least, and how many more than are wanted."""
+
+VECTORS = (14, 4)
+"""The same of the vectors. Fewer, since their order stays, while that of the words is mended."""
 
 # Besides the question mark those of Chinese and Japanese, and of Arabic.
 _ABOUT: LiteralString = """
-    SELECT memories.id, session, created_at, importance,
+    SELECT memories.id, memories.seq, session, created_at, importance,
         content LIKE '%?%' OR content LIKE '%\uff1f%' OR content LIKE '%\u061f%',
         octet_length(content) + octet_length(keywords)"""
 
@@ -83,24 +86,25 @@ def gather(session: Session, namespace: str, query: Query) -> dict[str, Candidat
     Scores are the true ones for every candidate, whichever side found it: a candidate that one
     side has only not returned would else count as one that has nothing to do with the question.
     """
-    wanted = max(CANDIDATES, 2 * query.limit)
+    limit, filter = query.limit, query.filter
     text = session.search(namespace, query.question)
-    found = dict.fromkeys(text.candidates(wanted, query.limit, query.filter))
+    found = dict.fromkeys(text.candidates(_wanted(WORDS, limit), limit, filter))
     cosines: dict[str, float] = {}
     if query.vector is not None:
-        nearest = session.nearest(namespace, query.space, query.vector, wanted, filter=query.filter)
+        wanted = _wanted(VECTORS, limit)
+        nearest = session.nearest(namespace, query.space, query.vector, wanted, filter=filter)
         cosines = {id: cosine for id, _, cosine in nearest}
     pool = _load(session, namespace, _NEXT_TO, {**found, **cosines})
     beside = {
         id: None for each in pool.values() for id in (each.before, each.after) if id is not None
     }
     neighbours = _load(session, namespace, _ALONE, beside.keys() - pool.keys())
-    if neighbours and query.filter != ANY:
-        admitted = session.admitted(namespace, query.filter, list(neighbours))
+    if neighbours and filter != ANY:
+        admitted = session.admitted(namespace, filter, list(neighbours))
         for each in neighbours.values():
             each.admitted = each.id in admitted
     pool.update(neighbours)
-    _score(pool, *text.scores(pool))
+    _score(pool, text)
     if query.vector is not None:
         others = list(pool.keys() - cosines.keys())
         cosines.update(session.similarities(namespace, query.space, query.vector, others))
@@ -109,19 +113,23 @@ def gather(session: Session, namespace: str, query: Query) -> dict[str, Candidat
     return pool
 
 
+def _wanted(candidates: tuple[int, int], limit: int) -> int:
+    fewest, more = candidates
+    return max(fewest, limit + more)
+
+
 def read(session: Session, namespace: str, ids: Iterable[str]) -> list[StoredMemory]:
     """Memories in the order of their ids as given, those that there are."""
     return Collections(Joined(session, writable=False), namespace).memories.get_many(ids)
 
 
-def _score(pool: dict[str, Candidate], words: dict[str, float], phrases: dict[str, float]) -> None:
-    if not pool.keys() >= words.keys() | phrases.keys():
-        message = "the full-text index names other memories than it was asked for"
-        raise CorruptionError(message, hint="See check().")
-    for id, score in words.items():
-        pool[id].words = score
-    for id, score in phrases.items():
-        pool[id].phrases = score
+def _score(pool: dict[str, Candidate], text: TextSearch) -> None:
+    found = {each.seq: each for each in pool.values()}
+    words, phrases = text.scores(found)
+    for seq, score in words.items():
+        found[seq].words = score
+    for seq, score in phrases.items():
+        found[seq].phrases = score
 
 
 def _load(
@@ -129,9 +137,7 @@ def _load(
 ) -> dict[str, Candidate]:
     listed = msgspec.json.encode(list(ids)).decode()
     rows = session.rows(sql + session.among, namespace=namespace, ids=listed)
-    if any(
-        type(at) is not int or type(importance) is not float for _, _, at, importance, *_ in rows
-    ):
+    if not all(type(row[3]) is int and type(row[4]) is float for row in rows):
         message = "the time or the importance of a memory is not a number"
         raise CorruptionError(message, hint="See check().")
     return {row[0]: Candidate(*row) for row in rows}

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+from operator import mul
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
     from omega_persistence.recall.weights import Weights
 
-BEST_OF_SESSION = 4
-"""How many memories of a session tell what the session is worth ..."""
-
-DECAY = 0.6
-"""... and how much each counts next to the one before it."""
+BEST_OF_SESSION = (1.0, 0.6, 0.36, 0.216)
+"""How much each of the best memories of a session counts for what the session is worth."""
 
 
-class Parts(Struct, frozen=True, kw_only=True, gc=False):
+class Parts(Struct, frozen=True, gc=False):
     """What a score consists of; they add up to it.
 
     Attributes:
@@ -40,8 +39,7 @@ class Parts(Struct, frozen=True, kw_only=True, gc=False):
     @property
     def score(self) -> float:
         """Their sum."""
-        own = self.words + self.vector + self.neighbours
-        return own + self.session + self.importance + self.recency
+        return sum(astuple(self))
 
 
 class Candidate(Struct, gc=False):
@@ -49,6 +47,7 @@ class Candidate(Struct, gc=False):
 
     Attributes:
         id: Of the memory.
+        seq: Its number in the order of arrival.
         session: Its session.
         created_at: In Unix seconds.
         importance: From 0 to 1.
@@ -63,6 +62,7 @@ class Candidate(Struct, gc=False):
     """
 
     id: str
+    seq: int
     session: str | None
     created_at: int
     importance: float
@@ -85,60 +85,61 @@ class Ranking:
     """
 
     def __init__(self, pool: Mapping[str, Candidate], weights: Weights, now: int) -> None:
-        self._pool = pool
         self.weights = weights
-        self._now = now
-        self._own = _own(pool, weights)
-        base = {id: words + cosine for id, (words, cosine) in self._own.items()}
-        self._neighbours = _from_neighbours(pool, base, weights)
-        near = {id: score + self._neighbours[id] for id, score in base.items()}
-        self._sessions = _from_sessions(pool, near, weights)
-        self.order = [id for _, id in sorted((-self.parts(id).score, id) for id in pool)]
+        own = _own(pool, weights)
+        base = {id: words + cosine for id, (words, cosine) in own.items()}
+        neighbours = _from_neighbours(pool, base, weights)
+        sessions = _from_sessions(pool, base, neighbours, weights)
+        self._terms = {
+            id: (
+                *own[id],
+                neighbours[id],
+                sessions.get(each.session, 0.0),
+                weights.importance * each.importance,
+                weights.recency * 0.5 ** min(1000.0, (now - each.created_at) / weights.half_life)
+                if each.created_at < now
+                else weights.recency,
+            )
+            for id, each in pool.items()
+        }
+        self.order = [id for _, id in sorted((-sum(each), id) for id, each in self._terms.items())]
 
     def parts(self, id: str) -> Parts:
         """What the score of a candidate consists of."""
-        each, weights = self._pool[id], self.weights
-        half_lives = max(0, self._now - each.created_at) / weights.half_life
-        return Parts(
-            words=self._own[id][0],
-            vector=self._own[id][1],
-            neighbours=self._neighbours[id],
-            session=self._sessions.get(each.session, 0.0),
-            importance=weights.importance * each.importance,
-            recency=weights.recency * 0.5 ** min(1000.0, half_lives),
-        )
+        return Parts(*self._terms[id])
 
 
 def _own(pool: Mapping[str, Candidate], weights: Weights) -> dict[str, tuple[float, float]]:
     """What each has from its own words and its own vector."""
     texts = _texts(pool.values(), weights)
-    most = max(texts.values(), default=0.0)
-    closest = max((each.cosine for each in pool.values()), default=0.0)
-    by_vector = (weights.vector if most > 0 else 1.0) if closest > 0 else 0.0
-    most, closest = most or 1.0, closest if closest > 0 else 1.0  # of nothing, any part is nothing
+    cosines = [each.cosine if each.cosine > 0 else 0.0 for each in pool.values()]
+    most, closest = max(texts, default=0.0), max(cosines, default=0.0)
+    by_vector = (weights.vector if most else 1.0) if closest else 0.0
+    most, closest = most or 1.0, closest or 1.0  # of nothing, any part is nothing
     return {
-        id: ((1 - by_vector) * (texts[id] / most), by_vector * (max(0.0, each.cosine) / closest))
-        for id, each in pool.items()
+        id: ((1 - by_vector) * (text / most), by_vector * (cosine / closest))
+        for id, text, cosine in zip(pool, texts, cosines, strict=True)
     }
 
 
-def _texts(pool: Iterable[Candidate], weights: Weights) -> dict[str, float]:
+def _texts(pool: Collection[Candidate], weights: Weights) -> list[float]:
     """BM25 with half the reward for short texts that FTS5 gives.
 
     FTS5 fixes b at 0.75, which lets a word alone in a short remark outdo several in a whole
     sentence. For a word that stands once this is BM25 with b = 0.375, but for the average
     length: that of the candidates.
     """
-    pool = list(pool)
     lengths = [each.length for each in pool if each.words > 0]
     average = sum(lengths) / len(lengths) if lengths else 0.0
-    found: dict[str, float] = {}
-    for each in pool:
-        length = each.length / average if average else 1.0
-        # k1 * (1 - b + b * length) + 1 with k1 = 1.2: of b = 0.75 and of half of that.
-        longer = (1.3 + 0.9 * length) / (1.75 + 0.45 * length)
-        found[each.id] = longer * (each.words + weights.phrases * each.phrases)
-    return found
+    if not average:
+        return [0.0] * len(pool)
+    # k1 * (1 - b + b * length) + 1 with k1 = 1.2: of b = 0.75 and of half of that.
+    return [
+        (1.3 + 0.9 * (length := each.length / average))
+        / (1.75 + 0.45 * length)
+        * (each.words + weights.phrases * each.phrases)
+        for each in pool
+    ]
 
 
 def _from_neighbours(
@@ -148,44 +149,36 @@ def _from_neighbours(
     found = dict.fromkeys(pool, 0.0)
     for id, each in pool.items():
         # Links are known from one end at least, and followed from one end only.
-        before, after = pool.get(each.before or ""), pool.get(each.after or "")
+        links = [(each, pool.get(each.after or ""))]
+        before = pool.get(each.before or "")
         if before is not None and before.after != id:
-            _pass(found, base, weights, before, each)
-        if after is not None:
-            _pass(found, base, weights, each, after)
+            links.append((before, each))
+        for first, second in links:
+            if second is not None:
+                asked = weights.after_question if first.asks else weights.after
+                found[second.id] += asked * base[first.id]
+                found[first.id] += weights.before * base[second.id]
     return found
 
 
-def _pass(
-    found: dict[str, float],
-    base: Mapping[str, float],
-    weights: Weights,
-    before: Candidate,
-    after: Candidate,
-) -> None:
-    asked = weights.after_question if before.asks else weights.after
-    found[after.id] += asked * base[before.id]
-    found[before.id] += weights.before * base[after.id]
-
-
 def _from_sessions(
-    pool: Mapping[str, Candidate], scores: Mapping[str, float], weights: Weights
+    pool: Mapping[str, Candidate],
+    base: Mapping[str, float],
+    neighbours: Mapping[str, float],
+    weights: Weights,
 ) -> dict[str | None, float]:
     """What the memories of each session get of its best."""
     inside: dict[str, list[float]] = {}
     for id, each in pool.items():
         if each.session is not None:
-            inside.setdefault(each.session, []).append(scores[id])
-    best = {session: max(found) for session, found in inside.items()}
-    more = {
-        session: sum(
-            score * DECAY**place
-            for place, score in enumerate(sorted(found, reverse=True)[:BEST_OF_SESSION])
-        )
-        for session, found in inside.items()
-    }
-    most = max(more.values(), default=0.0) or 1.0
+            inside.setdefault(each.session, []).append(base[id] + neighbours[id])
+    worth: dict[str | None, float] = {}
+    for session, scores in inside.items():
+        scores.sort(reverse=True)
+        worth[session] = sum(map(mul, scores, BEST_OF_SESSION))
+    most = max(worth.values(), default=0.0) or 1.0
     return {
-        session: weights.session_best * best[session] + weights.session_more * more[session] / most
+        session: weights.session_best * inside[session][0]
+        + weights.session_more * worth[session] / most
         for session in inside
     }

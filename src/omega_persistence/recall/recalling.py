@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Literal, overload
 
 from omega_persistence.backends.questions import Question
 from omega_persistence.entities import Collections, spaces
+from omega_persistence.entities.arrays import float32
 from omega_persistence.entities.base import checked_limit, require_kind
 from omega_persistence.entities.filters import checked_filter
-from omega_persistence.entities.vectors import StoredVector
 from omega_persistence.entities.words import question
 from omega_persistence.errors import CorruptionError, InvalidDataError
 from omega_persistence.recall.explaining import explain_hits, near_misses
@@ -20,7 +20,8 @@ from omega_persistence.recall.weights import Weights
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from numpy.typing import ArrayLike
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
     from omega_persistence.backends import Scope, Session
     from omega_persistence.backends.filters import Filter
@@ -148,11 +149,11 @@ class Recalling(Collections):
         model = self._embedder if vector is None and space is None and asked.words else None
         if model is not None and text is not None:
             vector, space = model.question(text), model.space
-        embedding = None if vector is None else StoredVector.from_array("-", vector)
+        numbers = None if vector is None else float32(vector, 1)
         with self._scope.snapshot() as snapshot:
             if model is not None:
                 spaces.require_serving(snapshot, self.namespace, model.space)
-            query = self._query(snapshot, asked, embedding, space, filter, wanted)
+            query = self._query(snapshot, asked, numbers, space, filter, wanted)
             answer = self._answer(snapshot, query, weights, explain=explain)
         hits = answer.hits if isinstance(answer, Explanation) else answer
         if touch and hits:
@@ -163,15 +164,15 @@ class Recalling(Collections):
         self,
         session: Session,
         asked: Question,
-        embedding: StoredVector | None,
+        numbers: NDArray[np.float32] | None,
         space: str | None,
         filter: Filter,
         limit: int,
     ) -> Query:
         blob = None
-        if embedding is not None:
-            space = spaces.searched(session, self.namespace, embedding.dimensions, space)
-            blob = embedding.data_blob if space is not None else None
+        if numbers is not None:
+            space = spaces.searched(session, self.namespace, numbers.size, space)
+            blob = numbers.tobytes() if space is not None else None
         return Query(
             question=asked,
             vector=blob,

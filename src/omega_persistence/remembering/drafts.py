@@ -17,13 +17,11 @@ from omega_persistence.entities.record import (
     encode_json,
     new_id,
 )
-from omega_persistence.entities.vectors import StoredVector
+from omega_persistence.entities.vector_records import StoredVector
 from omega_persistence.errors import InvalidDataError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from numpy.typing import ArrayLike
 
     from omega_persistence.entities.embedding import Embedder
 
@@ -197,8 +195,10 @@ def _given_vector(draft: Draft, memory_id: str, embedder: Embedder | None) -> St
         if draft.space is not None:
             _refuse("space", draft.space, "names where a vector goes, and there is none")
         return None
+    if draft.space not in (None, ""):
+        check_text("space", draft.space)
     space = draft.space if draft.space is not None else embedder.space if embedder else ""
-    return _vector(memory_id, draft.vector, space)
+    return StoredVector.from_array(memory_id, draft.vector, space=space)
 
 
 def _embedded(
@@ -208,11 +208,7 @@ def _embedded(
     texts = [text_to_embed(memory.content, memory.metadata_json) for memory in chosen]
     rows = (row for matrix in embedder.batches(texts) for row in matrix)
     for memory, row in zip(chosen, rows, strict=True):
-        yield _vector(memory.id, row, embedder.space)
-
-
-def _vector(memory_id: str, array: ArrayLike, space: str) -> StoredVector:
-    return checked(StoredVector.from_array(memory_id, array, space=space), StoredVector)
+        yield StoredVector.from_array(memory.id, row, space=embedder.space)
 
 
 def _check_policy(draft: Draft) -> None:

@@ -35,7 +35,13 @@ def condition(filter: Filter) -> tuple[LiteralString, dict[str, Value]]:
     The row has not expired and passes the filter. The namespace is left to the statement, which
     goes by way of it. ``:now`` is bound by the session.
     """
-    parts: list[LiteralString] = [VISIBLE]
+    passing, values = passes(filter)
+    return f"{VISIBLE} AND {passing}" if passing else VISIBLE, values
+
+
+def passes(filter: Filter) -> tuple[LiteralString, dict[str, Value]]:
+    """The same without the expiry, which no index has; no condition if all pass."""
+    parts: list[LiteralString] = []
     values: dict[str, Value] = {}
     for name, part in _PARTS.items():
         value = getattr(filter, name)

@@ -66,7 +66,7 @@ def check(connection: apsw.Connection, *, writable: bool, ours: bool = True) -> 
     return list(dict.fromkeys(problems))  # several looks may meet the same damage
 
 
-# Numbers of the header that SQLite takes and VACUUM does not: where, which are right, what is wrong.
+# Numbers of the header that SQLite takes and VACUUM does not: place, right ones, what is wrong.
 # In a file whose first page is still in the log both are 0. Before format 4, which is from 2006,
 # SQLite takes no index for descending, so a copy of this schema has other indexes than the file.
 _HEADER = (

@@ -31,8 +31,11 @@ if TYPE_CHECKING:
     Token = tuple[int, int, str]
     """A word of a text: where it begins, where it ends, and its form in the index."""
 
-RARE = 2000
+RARE = 500
 """Words that are in at most so many memories together are ranked before the others."""
+
+SMALL = 5000
+"""In a namespace of at most so many memories all words are rare: to count them costs more."""
 
 AHEAD = 200
 """How many of the best by rare words are looked at for their common words, at least."""
@@ -52,8 +55,7 @@ _RANKED: LiteralString = f"""
     WHERE memories_fts MATCH :query AND """
 
 # + keeps the rows out of the full-text query, which would be asked anew for each of them.
-_AMONG: LiteralString = """
-    +memories_fts.rowid IN (SELECT value FROM json_each(:rows)) AND """
+_ONLY: LiteralString = "+memories_fts.rowid IN (SELECT value FROM json_each(:rows))"
 
 _BEST: LiteralString = """
     AND memories.namespace = :namespace
@@ -77,6 +79,10 @@ _IN_ORDER: LiteralString = """
 _AT_LEAST: LiteralString = f"""
     SELECT rowid FROM memories_fts
     WHERE memories_fts MATCH :query AND {_SCORE} >= :least"""
+
+_SCORED: LiteralString = f"""
+    SELECT rowid, {_SCORE} FROM memories_fts
+    WHERE memories_fts MATCH :query AND {_ONLY}"""
 
 _ROWS: LiteralString = """
     SELECT seq FROM memories
@@ -130,7 +136,7 @@ class Search:
         self._rows, part = rows or 0, max(1, share or 0) / 32
         # To pass by the memories of others costs more than it saves if there are few.
         self._scope = "" if part >= 1 / 4 else f'"\ue000{namespace.encode().hex()}" AND '
-        small = self._rows * part <= RARE
+        small = self._rows * part <= SMALL
         self._frequencies = self._count(question.words, counted=not small)
         self.words = sorted(self._frequencies, key=self._frequencies.__getitem__)
         number, seen = 0, 0.0
@@ -212,16 +218,21 @@ class Search:
                 return [id for (id,) in rows]
         return [id for id, _ in self._ranked(self.rare, limit, filter)]
 
-    def scores(self, ids: Collection[str]) -> tuple[dict[str, float], dict[str, float]]:
+    def scores(self, seqs: Collection[int]) -> tuple[dict[int, float], dict[int, float]]:
         """BM25 of these memories: for the words, and for the pairs as phrases."""
-        rows = self._rows_of(ids)
         phrases = [
             f"{first} {second}"
             for first, second in self._question.pairs
             if self._telling(first) or self._telling(second)
         ]
+        listed = _json(list(seqs))
         of_words, of_phrases = (
-            dict(self._ranked(each, len(rows), ANY, rows)) for each in (self.words, phrases)
+            dict(
+                self._session.rows(_SCORED, query=self._query(each), rows=listed, **self._weights)
+                if each
+                else ()
+            )
+            for each in (self.words, phrases)
         )
         return of_words, of_phrases
 
@@ -244,7 +255,7 @@ class Search:
         if not phrases or rows == []:
             return []
         admitted, values = condition(filter)
-        among: LiteralString = "" if rows is None else _AMONG
+        among: LiteralString = "" if rows is None else f"{_ONLY} AND "
         found = self._session.rows(
             _RANKED + among + admitted + _BEST,
             query=self._query(phrases),

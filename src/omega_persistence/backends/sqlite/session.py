@@ -158,9 +158,9 @@ class SQLiteSession:
 
     def index_vectors(self, namespace: str, vectors: Sequence[tuple[str, int, bytes]]) -> None:
         """Write the codes of vectors that were just written in the same transaction."""
-        from omega_persistence.backends.sqlite.vectors import index  # noqa: PLC0415 - loads numpy
+        from omega_persistence.backends.sqlite.vectors.index import write  # noqa: PLC0415 - numpy
 
-        index.write(self, namespace, vectors)
+        write(self, namespace, vectors)
 
     def nearest(
         self,
@@ -182,7 +182,7 @@ class SQLiteSession:
 
     def similarities(
         self, namespace: str, space: str, query: bytes, memory_ids: Sequence[str]
-    ) -> list[tuple[str, float]]:
+    ) -> dict[str, float]:
         """The cosine of the closest vector of each of these memories."""
         from omega_persistence.backends.sqlite.vectors.nearest import (  # noqa: PLC0415 - numpy
             Search,

@@ -89,6 +89,9 @@ def worthwhile(sql: LiteralString, rows: Sequence[Row]) -> bool:
 
 def parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
     """The rows in pieces of a size to be inserted at once."""
+    if len(rows) < _FEWEST:
+        yield rows
+        return
     start = 0
     while start < len(rows):
         part = rows[start : start + _MOST]

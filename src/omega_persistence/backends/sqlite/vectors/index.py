@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, LiteralString, cast
+
+import msgspec
 
 from omega_persistence.backends.sqlite.vectors import codes
 
@@ -15,19 +17,34 @@ if TYPE_CHECKING:
 
 _BATCH = 1000  # vectors that are encoded together
 
-_WRITE = """
+# A statement for one vector, which is what most agents write at a time; two for a batch.
+_WRITE_ONE = """
     INSERT INTO vector_codes (seq, code)
     SELECT seq, :code FROM vectors WHERE namespace = :namespace AND id = :id
+    ON CONFLICT (seq) DO UPDATE SET code = excluded.code
+"""
+
+_ROWS: LiteralString = "SELECT id, seq FROM vectors WHERE namespace = :namespace AND id "
+
+_WRITE = """
+    INSERT INTO vector_codes (seq, code) VALUES (:seq, :code)
     ON CONFLICT (seq) DO UPDATE SET code = excluded.code
 """
 
 
 def write(session: Session, namespace: str, vectors: Sequence[tuple[str, int, bytes]]) -> None:
     """Write the codes of vectors, (id, dimensions, float32 numbers), that are in the file."""
+    if len(vectors) == 1:
+        ((id, dimensions, blob),) = vectors
+        (code,) = codes.encode_blobs([blob], dimensions)
+        session.run(_WRITE_ONE, namespace=namespace, id=id, code=code)
+        return
     for start in range(0, len(vectors), _BATCH):
         batch = vectors[start : start + _BATCH]
+        listed = msgspec.json.encode([id for id, *_ in batch]).decode()
+        rows = session.rows(_ROWS + session.among, namespace=namespace, ids=listed)
+        seqs = dict(cast("list[tuple[str, int]]", rows))
         for dimensions, alike in groupby(batch, itemgetter(1)):
             ids, _, blobs = zip(*alike, strict=True)
             coded = codes.encode_blobs(cast("tuple[bytes, ...]", blobs), dimensions)
-            rows = [(code, namespace, id) for code, id in zip(coded, ids, strict=True)]
-            session.run_many(_WRITE, rows)
+            session.run_many(_WRITE, list(zip(map(seqs.__getitem__, ids), coded, strict=True)))

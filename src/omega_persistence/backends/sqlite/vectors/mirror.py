@@ -195,7 +195,12 @@ class Mirror:
             self._scan.died[count : count + these.stop - done] = scan.NEVER
             count += these.stop - done
             done = these.stop
-        self._scan = self._scan._replace(filled=count, blocks=blocks)
+        first = self._scan.filled
+        follows = first == self._scan.ordered and (
+            not first or self._scan.seqs[first - 1] < seqs[0]
+        )
+        ordered = count if follows and (seqs[1:] > seqs[:-1]).all() else self._scan.ordered
+        self._scan = self._scan._replace(filled=count, ordered=ordered, blocks=blocks)
 
     def _make_room(self, rows: int) -> None:
         present = self._scan
@@ -220,6 +225,7 @@ def _nothing() -> Scan:
         filled=0,
         blocks=(),
         seqs=np.empty(0, np.int64),
+        ordered=0,
         visit=0,
         born=np.empty(0, np.uint32),
         died=np.empty(0, np.uint32),

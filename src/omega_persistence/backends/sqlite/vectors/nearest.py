@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from heapq import nsmallest
+from math import isqrt
 from typing import TYPE_CHECKING, LiteralString
 
 import msgspec
@@ -17,22 +18,34 @@ from omega_persistence.errors import CorruptionError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from numpy.typing import NDArray
+
     from omega_persistence.backends import Row
     from omega_persistence.backends.filters import Filter
     from omega_persistence.backends.sqlite.session import SQLiteSession
     from omega_persistence.backends.sqlite.vectors.mirrors import Space
+    from omega_persistence.backends.sqlite.vectors.scan import Scan
 
     Found = tuple[str, str, float]
     """A memory, the one of its vectors that is closest, and their cosine."""
 
 REACH = 1600
-"""Codes of 384 levels that are scored, at least: recall@10 is 0.997 on sentences, of however many.
+"""Codes of 384 levels that are scored: recall@10 is 0.997 on sentences, of however many.
 
 Of shorter ones as many more, at the same cost, since they have fewer bits to go by.
 """
 
+NEAR = 5
+"""Of fewer codes than 100,000, so many times the square root of their number find as much ..."""
+
+FEWEST = 400
+"""... but never fewer than this ..."""
+
+PLACES = 20
+"""... nor than so many for each place of the answer."""
+
 NARROW = 1000
-"""A filter that admits no more memories than this is cheaper to look through than the codes."""
+"""A filter that no more vectors pass than this is cheaper to look through than the codes."""
 
 MANY = 1000
 """From this limit on, reading every vector costs less than testing so many."""
@@ -54,16 +67,20 @@ _SUGGESTED = f"""{_COLUMNS}
     WHERE +vectors.namespace = :namespace AND {_OF_SPACE} AND """
 
 _OF_MEMORIES = f"""{_COLUMNS}
-    FROM json_each(:ids) CROSS JOIN vectors ON vectors.memory_id = json_each.value {_MEMORY}
-    WHERE vectors.namespace = :namespace AND {_OF_SPACE} AND """
+    FROM json_each(:ids) CROSS JOIN vectors ON vectors.memory_id = json_each.value
+    WHERE vectors.namespace = :namespace AND {_OF_SPACE}"""
 
 _PAGE_OF_ALL = f"""{_COLUMNS}
     FROM vectors {_MEMORY}
     WHERE vectors.namespace = :namespace AND vectors.space = :space
       AND vectors.dimensions = :dimensions AND vectors.seq > :after AND """
 
-_ADMITTED = """
-    SELECT memories.id FROM memories WHERE memories.namespace = :namespace AND """
+# What indexes alone can tell: whether a memory has expired is for those that are close.
+_PASSING = """
+    SELECT vectors.seq
+    FROM memories CROSS JOIN vectors
+      ON vectors.namespace = memories.namespace AND vectors.memory_id = memories.id
+    WHERE memories.namespace = :namespace AND +vectors.space = :space AND """
 
 
 class Search:
@@ -77,7 +94,7 @@ class Search:
         condition, values = filters.condition(filter)
         self._condition: LiteralString = condition
         self._values = {**values, **space._asdict()}
-        self._filtered = filter != ANY
+        self._filter = filter
         numbers = codes.matrix([query], space.dimensions)[0].astype(np.float64)
         length = np.sqrt(np.square(numbers).sum())
         self._query = numbers / length if length else numbers
@@ -88,25 +105,28 @@ class Search:
             return []
         if exact or limit >= MANY or not self._query.any():
             return self._of_all(limit)
-        if self._filtered:
-            admitted = self._admitted()
-            if len(admitted) <= NARROW:
-                return best(self._of(admitted), limit)
-        return self._suggested(limit)
+        scan = self._session.mirrors.scan(self._session, self._space)
+        query = self._query.astype(np.float32)
+        few = None if self._filter == ANY else self._passing()
+        if few is None:
+            return self._suggested(scan, query, limit)
+        found, _ = self._test(scan.among(few, query).tolist(), limit)
+        return best(found, limit)
 
-    def similarities(self, memory_ids: Sequence[str]) -> list[tuple[str, float]]:
+    def similarities(self, memory_ids: Sequence[str]) -> dict[str, float]:
         """The cosine of the closest vector of each of these memories that has one."""
-        return [(id, cosine) for id, _, cosine in best(self._of(memory_ids), len(memory_ids))]
+        rows = self._session.rows(_OF_MEMORIES, ids=_json(memory_ids), **self._space._asdict())
+        found: dict[str, float] = {}
+        for id, _, cosine in self._scored(rows):
+            found[id] = max(cosine, found.get(id, -1.0))
+        return found
 
-    def _of(self, memory_ids: Sequence[str]) -> list[Found]:
-        """The vectors of these memories, if they pass, in no order."""
-        return self._scored(self._rows(_OF_MEMORIES, ids=_json(memory_ids)))
-
-    def _admitted(self) -> list[str]:
-        """The memories that the filter admits, or a few more than `NARROW` of them."""
-        sql: LiteralString = f"{_ADMITTED}{self._condition} LIMIT :limit"
-        rows = self._session.rows(sql, limit=NARROW + 1, **self._values)
-        return [id for (id,) in rows]
+    def _passing(self) -> NDArray[np.int64] | None:
+        """The vectors that pass the filter and perhaps have expired; None if they are many."""
+        passing, values = filters.passes(self._filter)
+        sql: LiteralString = f"{_PASSING}{passing} LIMIT :limit"
+        rows = self._session.rows(sql, limit=NARROW + 1, **self._space._asdict(), **values)
+        return np.array(rows, np.int64).reshape(-1) if len(rows) <= NARROW else None
 
     def _of_all(self, limit: int) -> list[Found]:
         """Every vector read and scored; memory stays constant."""
@@ -118,38 +138,37 @@ class Search:
             after = ascending(rows[-1][3], after)
         return kept
 
-    def _suggested(self, limit: int) -> list[Found]:
+    def _suggested(self, scan: Scan, query: NDArray[np.float32], limit: int) -> list[Found]:
         """The best among the memories that the codes suggest.
 
-        The codes' order is right but for its last places, so half as
-        many more are scored. Of what
-        does not pass the filter only the codes know nothing: they suggest more until about
-        as many as are scored without a filter would have passed.
+        Of what does not pass the filter only the codes know nothing: they suggest more until
+        about as many as are scored without a filter would have passed.
         """
-        scan = self._session.mirrors.scan(self._session, self._space)
-        query = self._query.astype(np.float32)
-        enough = max(REACH, REACH * 384 // self._space.dimensions, 8 * limit)
+        few = min(REACH, max(FEWEST, NEAR * isqrt(scan.filled)))
+        enough = max(few, few * 384 // self._space.dimensions, PLACES * limit)
         reach = enough
         while True:
             suggested = scan.nearest(query, reach)
-            found, tested = self._test(suggested.tolist(), limit + limit // 2 + 5)
+            found, tested = self._test(suggested.tolist(), limit)
             passing = len(suggested) * len(found) // max(1, tested)
             if reach >= scan.filled or passing >= enough // 2:
                 return best(found, limit)
             reach = max(4 * reach, reach * enough // max(1, passing))
 
-    def _test(self, seqs: list[int], wanted: int) -> tuple[list[Found], int]:
-        """Score suggestions in their order until that many memories pass; how many were tested."""
+    def _test(self, seqs: list[int], limit: int) -> tuple[list[Found], int]:
+        """Score suggestions in their order until enough pass; how many were tested.
+
+        The order of codes is right but for its last places, so half as many more are scored.
+        """
+        wanted = limit + limit // 2 + 5
         found: list[Found] = []
         tested = 0
         while tested < len(seqs) and len({memory_id for memory_id, _, _ in found}) < wanted:
             step = seqs[tested : tested + max(wanted, tested)]
-            found += self._scored(self._rows(_SUGGESTED, seqs=_json(step)))
+            sql: LiteralString = _SUGGESTED + self._condition
+            found += self._scored(self._session.rows(sql, seqs=_json(step), **self._values))
             tested += len(step)
         return found, tested
-
-    def _rows(self, sql: LiteralString, **values: str) -> list[Row]:
-        return self._session.rows(sql + self._condition, **self._values, **values)
 
     def _scored(self, rows: Sequence[Row]) -> list[Found]:
         """The cosines of rows of ``_VECTORS``; 0 if either vector is zero.
@@ -161,8 +180,8 @@ class Search:
             return []
         ids, vector_ids, blobs, _ = zip(*rows, strict=True)
         vectors = codes.matrix(blobs, self._space.dimensions).astype(np.float64)
-        products = (vectors * self._query).sum(axis=1)
-        lengths = np.sqrt(np.square(vectors).sum(axis=1))
+        products = np.vecdot(vectors, self._query)
+        lengths = np.sqrt(np.vecdot(vectors, vectors))
         cosines = np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
         if not np.isfinite(cosines).all():
             raise CorruptionError("a vector holds NaN or infinity", hint="See check().")

@@ -18,8 +18,8 @@ from omega_persistence.backends.sqlite.vectors import codes
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-BLOCK = 32_768
-"""Codes in a block at most: the words of one of its planes fit into a processor's cache."""
+BLOCK = 16_384
+"""Codes in a block at most: the words of two of its planes fit into a processor's cache."""
 
 NEVER = 2**32 - 1
 """A visit after every other."""
@@ -53,6 +53,7 @@ class Scan(NamedTuple):
         filled: How many slots are.
         blocks: Where the codes are, without gaps.
         seqs: Slot -> the vector's ``seq``.
+        ordered: In how many slots, from the first on, these ascend.
         visit: Which of its visits.
         born: Slot -> the visit from which on the code is there.
         died: Slot -> the visit from which on it is not; `NEVER` if it still is.
@@ -62,6 +63,7 @@ class Scan(NamedTuple):
     filled: int
     blocks: tuple[Block, ...]
     seqs: NDArray[np.int64]
+    ordered: int
     visit: int
     born: NDArray[np.uint32]
     died: NDArray[np.uint32]
@@ -74,7 +76,26 @@ class Scan(NamedTuple):
             query: As many numbers as the codes have levels.
             reach: About how many codes are taken from the first level to the second.
         """
-        slots = self._by_bits(query, reach)
+        return self._by_levels(self._by_bits(query, reach), query)
+
+    def among(self, seqs: NDArray[np.int64], query: NDArray[np.float32]) -> NDArray[np.int64]:
+        """These vectors, as far as their codes are here, in the same order."""
+        return self._by_levels(self._slots(np.sort(seqs)), query)
+
+    def _slots(self, seqs: NDArray[np.int64]) -> NDArray[np.intp]:
+        """The slots of vectors whose ``seqs`` ascend, ascending."""
+        ordered = self.seqs[: self.ordered]
+        places = np.searchsorted(ordered, seqs)
+        inside = places < self.ordered
+        places = places[inside]
+        found = places[ordered[places] == seqs[inside]]
+        if self.ordered == self.filled:
+            return found
+        later = np.isin(self.seqs[self.ordered : self.filled], seqs)
+        return np.concatenate([found, self.ordered + np.flatnonzero(later)])
+
+    def _by_levels(self, slots: NDArray[np.intp], query: NDArray[np.float32]) -> NDArray[np.int64]:
+        """The vectors in these slots that are there at this visit, best first, ties by ``seq``."""
         slots = slots[(self.born[slots] <= self.visit) & (self.visit < self.died[slots])]
         seqs = self.seqs[slots]
         return seqs[np.lexsort((seqs, -self._scores(slots, query)))]
@@ -98,7 +119,7 @@ class Scan(NamedTuple):
 
     def _differing(self, query: NDArray[np.uint64]) -> NDArray[np.unsignedinteger]:
         """How many bits of each code differ from the words of a query."""
-        total = np.zeros(self.filled, np.uint16 if len(query) < 1024 else np.uint32)
+        total = np.empty(self.filled, np.uint16 if len(query) < 1024 else np.uint32)
         size = min(BLOCK, self.filled)
         differing = np.empty(size, np.uint64)
         counts, sums = np.empty(size, np.uint8), np.empty(size, np.uint8)
@@ -111,7 +132,7 @@ class Scan(NamedTuple):
                 for plane in range(first + 1, min(first + 3, len(query))):
                     np.bitwise_xor(planes[plane], query[plane], out=xor)
                     np.add(few, np.bitwise_count(xor, out=ones), out=few)
-                np.add(into, few, out=into)
+                np.add(into, few, out=into) if first else np.copyto(into, few)
         return total
 
     def _scores(self, slots: NDArray[np.intp], query: NDArray[np.float32]) -> NDArray[np.float32]:
