@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 _CALLS = {
     name: arguments for name, arguments in {**READS, **LOOKS, **WRITES, **FLAT}.items() if arguments
 }
-_SEVERAL = {"records", "ids", "numbers"}
-_OPTIONAL = {"limit", "at", "timestamp"}
+_SEVERAL = {"records", "ids", "numbers", "items"}
+_OF_MANY_TYPES = {*_SEVERAL, "query", "vector", "explain"}  # any array of numbers; any truth
+_OPTIONAL = {"limit", "at", "timestamp", "text", "space", "from_space"}
 _PLAIN = {str, int, float, bytes, type(None)}
 
 
@@ -41,7 +42,7 @@ def argument(trial: Trial, random: Random) -> None:
     what = f"{name}({changed}={shown(value)})"
     given = {**arguments, changed: value}
     done = trial.attempt(what, lambda: call(trial.store, name, given), python=changed in _SEVERAL)
-    if done is REFUSED or changed in _SEVERAL or (value is None and changed in _OPTIONAL):
+    if done is REFUSED or changed in _OF_MANY_TYPES or (value is None and changed in _OPTIONAL):
         return
     kind = float if isinstance(example, float) else int if example is None else type(example)
     fits = isinstance(value, kind) or (kind is float and isinstance(value, int))

@@ -56,7 +56,7 @@ class Transaction(Remembering, Snapshot):
             yield Transaction(inner, self.namespace, self._embedder)
 
 
-class OmegaStore(FlatMethods, Remembering, Recalling, WholeFile):
+class OmegaStore(FlatMethods, Remembering, WholeFile):
     """An agent's memories, skills, architectures and the rest, in one file.
 
     Any thread may call any method; any number of processes may open the same file. A write that

@@ -17,11 +17,7 @@ def float32(array: ArrayLike, axes: Literal[1, 2]) -> NDArray[np.float32]:
 
     what = "a vector is" if axes == 1 else "vectors are the rows of"
     try:
-        numbers = np.asarray(array)
-        if numbers.dtype.str != "<f4":
-            with np.errstate(over="ignore"):
-                # Without "same_kind" texts, dates and half of each complex number would pass.
-                numbers = numbers.astype("<f4", casting="same_kind")
+        numbers = converted(array)
     except (TypeError, ValueError) as error:
         message = f"{what} made of numbers: {error}"
         raise InvalidDataError(message, field="array") from error
@@ -33,3 +29,19 @@ def float32(array: ArrayLike, axes: Literal[1, 2]) -> NDArray[np.float32]:
         )
         raise InvalidDataError(message, field="array")
     return numbers
+
+
+def converted(array: ArrayLike) -> NDArray[np.float32]:
+    """An array of any shape as float32 in the order of a blob; too large numbers as infinity.
+
+    Raises:
+        TypeError, ValueError: it is not made of numbers.
+    """
+    import numpy as np  # noqa: PLC0415 - not every process has vectors
+
+    numbers = np.asarray(array)
+    if numbers.dtype.str == "<f4":
+        return numbers
+    with np.errstate(over="ignore"):
+        # Without "same_kind" texts, dates and half of each complex number would pass.
+        return numbers.astype("<f4", casting="same_kind")

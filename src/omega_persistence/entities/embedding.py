@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from omega_persistence.entities.arrays import converted
 from omega_persistence.entities.record import check_text
 from omega_persistence.errors import InvalidDataError
 
@@ -57,9 +58,7 @@ class Embedder(Struct, frozen=True):
 
         given = embed(texts)
         try:
-            with np.errstate(over="ignore"):
-                # Without "same_kind" texts, dates and half of each complex number would pass.
-                matrix = np.asarray(given).astype("<f4", casting="same_kind")
+            matrix = converted(given)
         except (TypeError, ValueError) as error:
             raise self._refusal(f"returned what is no matrix of numbers: {error}") from error
         if matrix.ndim != 2 or len(matrix) != len(texts) or not matrix.shape[1]:

@@ -31,25 +31,10 @@ _WORD = re.compile(rf"[{CJK}]|[^\W{CJK}](?:[^\W{CJK}]|[\u0300-\u036f])*")
 # by them would cost a visit of nearly every memory; without them recall is better as well.
 _STOP = frozenset(
     (
-        *(
-            "a",
-            "am",
-            "an",
-            "and",
-            "are",
-            "as",
-            "at",
-            "be",
-            "been",
-            "by",
-            "did",
-            "do",
-            "does",
-            "for",
-        ),
-        *("from", "had", "has", "have", "how", "i", "if", "in", "is", "it", "its", "of", "on"),
-        *("or", "that", "the", "this", "to", "was", "were", "what", "when", "where", "which"),
-        *("who", "why", "will", "with", "would", "d", "ll", "m", "re", "s", "t", "ve"),
+        *("a", "am", "an", "and", "are", "as", "at", "be", "been", "by", "did", "do", "does"),
+        *("for", "from", "had", "has", "have", "how", "i", "if", "in", "is", "it", "its", "of"),
+        *("on", "or", "that", "the", "this", "to", "was", "were", "what", "when", "where"),
+        *("which", "who", "why", "will", "with", "would", "d", "ll", "m", "re", "s", "t", "ve"),
     )
 )
 
