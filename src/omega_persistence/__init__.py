@@ -27,10 +27,9 @@ from omega_persistence.errors import (
     TransactionError,
     UnsupportedError,
 )
-from omega_persistence.recall.hits import Explanation, Hit, NearMiss
-from omega_persistence.recall.ranking import Parts
+from omega_persistence.recall.hits import Explanation, Hit, NearMiss, Parts
 from omega_persistence.recall.weights import Weights
-from omega_persistence.remembering.drafts import OnDuplicate
+from omega_persistence.remembering.remembering import OnDuplicate
 from omega_persistence.store import OmegaStore, Snapshot, Transaction
 from omega_persistence.transfer import ImportReport, OnConflict
 

@@ -22,7 +22,6 @@ from omega_persistence.entities.record import (
     checked_time,
     now,
 )
-from omega_persistence.entities.snippets import LOOKED_AT, snippet
 from omega_persistence.entities.words import (
     checked_weight,
     lone_characters,
@@ -157,6 +156,8 @@ _EXPIRED_PER_TIER = """
 
 def _snippet(session: Session, memory: StoredMemory, words: AbstractSet[str]) -> str:
     """The part of the content with most of the words, as the index knows them, in ``**``."""
+    from omega_persistence.entities.snippets import LOOKED_AT, snippet  # noqa: PLC0415 - not at the start
+
     content: object = memory.content
     if type(content) is not str:
         raise CorruptionError("the content of a memory is not text", hint="See check().")

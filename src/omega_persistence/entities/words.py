@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from itertools import pairwise
 from typing import Protocol
 
@@ -22,10 +23,11 @@ CJK = (
     "\U00020000-\U000323af"
 )
 
-_SPLIT = re.compile(f"[{CJK}]")
+# A character that stands for a word.
+_ALONE = f"[{CJK}]"
 
-# A word, with the marks after its letters, or one of the characters that stand for a word.
-_WORD = re.compile(rf"[{CJK}]|[^\W{CJK}](?:[^\W{CJK}]|[\u0300-\u036f])*")
+# A word, with the marks after its letters, or one of those characters.
+_WORD = rf"[{CJK}]|[^\W{CJK}](?:[^\W{CJK}]|[\u0300-\u036f])*"
 
 # English words that say nothing about the topic, and what an apostrophe leaves of others. Ranking
 # by them would cost a visit of nearly every memory; without them recall is better as well.
@@ -37,6 +39,11 @@ _STOP = frozenset(
         *("which", "who", "why", "will", "with", "would", "d", "ll", "m", "re", "s", "t", "ve"),
     )
 )
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)  # 5 ms each, which would be a sixth of a start
 
 
 class Text(Protocol):
@@ -57,7 +64,7 @@ def search_terms(text: Text) -> str:
     """Every Chinese, Japanese and Korean character by itself, which the index takes for words."""
     if text.content.isascii() and text.keywords.isascii():
         return ""
-    return " ".join(_SPLIT.findall(f"{text.content}\n{text.keywords}"))
+    return " ".join(_compiled(_ALONE).findall(f"{text.content}\n{text.keywords}"))
 
 
 def question(text: str, *, content: float = 1.0, keywords: float = 1.0) -> Question:
@@ -66,7 +73,7 @@ def question(text: str, *, content: float = 1.0, keywords: float = 1.0) -> Quest
     If all of them say nothing, all are kept. Two words are a pair if nothing but words that say
     nothing stand between them.
     """
-    words = _WORD.findall(text[:MAX_TEXT])
+    words = _compiled(_WORD).findall(text[:MAX_TEXT])
     words = [word for word in words if word.casefold() not in _STOP] or words
     different: dict[str, str] = {}
     for word in words:
@@ -85,7 +92,7 @@ def question(text: str, *, content: float = 1.0, keywords: float = 1.0) -> Quest
 
 def lone_characters(text: str) -> list[tuple[int, int]]:
     """Where the characters stand that are words by themselves."""
-    return [] if text.isascii() else [match.span() for match in _SPLIT.finditer(text)]
+    return [] if text.isascii() else [match.span() for match in _compiled(_ALONE).finditer(text)]
 
 
 def checked_weight(name: str, weight: float) -> float:

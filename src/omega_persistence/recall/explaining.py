@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
     from omega_persistence.backends import Session
-    from omega_persistence.recall.hits import Hit, Reason
+    from omega_persistence.recall.hits import Hit, Parts, Reason
     from omega_persistence.recall.pool import Query
-    from omega_persistence.recall.ranking import Candidate, Parts
+    from omega_persistence.recall.ranking import Candidate
 
 LOOKED_AT = 50_000
 """Characters of a memory in which an explanation looks for words."""

@@ -5,11 +5,36 @@ from __future__ import annotations
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from omega_persistence.entities.memories import StoredMemory
-from omega_persistence.recall.ranking import Parts
 
 Reason = Literal["limit", "filter", "expiry"]
+
+
+class Parts(Struct, frozen=True, gc=False):
+    """What a score consists of; they add up to it.
+
+    Attributes:
+        words: From the words and phrases of the memory itself.
+        vector: From its closest vector.
+        neighbours: From the memories before and after it in its session.
+        session: From the best of its session.
+        importance: From its importance.
+        recency: From its age.
+    """
+
+    words: float
+    vector: float
+    neighbours: float
+    session: float
+    importance: float
+    recency: float
+
+    @property
+    def score(self) -> float:
+        """Their sum."""
+        return sum(astuple(self))
 
 
 class Hit(Struct, frozen=True):

@@ -6,7 +6,8 @@ from operator import mul
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import astuple
+
+from omega_persistence.recall.hits import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -15,31 +16,6 @@ if TYPE_CHECKING:
 
 BEST_OF_SESSION = (1.0, 0.6, 0.36, 0.216)
 """How much each of the best memories of a session counts for what the session is worth."""
-
-
-class Parts(Struct, frozen=True, gc=False):
-    """What a score consists of; they add up to it.
-
-    Attributes:
-        words: From the words and phrases of the memory itself.
-        vector: From its closest vector.
-        neighbours: From the memories before and after it in its session.
-        session: From the best of its session.
-        importance: From its importance.
-        recency: From its age.
-    """
-
-    words: float
-    vector: float
-    neighbours: float
-    session: float
-    importance: float
-    recency: float
-
-    @property
-    def score(self) -> float:
-        """Their sum."""
-        return sum(astuple(self))
 
 
 class Candidate(Struct, gc=False):

@@ -10,11 +10,8 @@ from omega_persistence.entities.arrays import float32
 from omega_persistence.entities.base import checked_limit, require_kind
 from omega_persistence.entities.filters import checked_filter
 from omega_persistence.entities.words import question
-from omega_persistence.errors import CorruptionError, InvalidDataError
-from omega_persistence.recall.explaining import explain_hits, near_misses
+from omega_persistence.errors import InvalidDataError
 from omega_persistence.recall.hits import Explanation, Hit
-from omega_persistence.recall.pool import Query, gather, read
-from omega_persistence.recall.ranking import Ranking
 from omega_persistence.recall.weights import Weights
 
 if TYPE_CHECKING:
@@ -27,6 +24,7 @@ if TYPE_CHECKING:
     from omega_persistence.backends.filters import Filter
     from omega_persistence.entities.embedding import Embedder
     from omega_persistence.entities.filters import Where
+    from omega_persistence.recall.pool import Query
 
 DEFAULT = Weights()
 
@@ -150,15 +148,17 @@ class Recalling(Collections):
         if model is not None and text is not None:
             vector, space = model.question(text), model.space
         numbers = None if vector is None else float32(vector, 1)
+        from omega_persistence.recall.answering import answer  # noqa: PLC0415 - not at the start
+
         with self._scope.snapshot() as snapshot:
             if model is not None:
                 spaces.require_serving(snapshot, self.namespace, model.space)
             query = self._query(snapshot, asked, numbers, space, filter, wanted)
-            answer = self._answer(snapshot, query, weights, explain=explain)
-        hits = answer.hits if isinstance(answer, Explanation) else answer
+            found = answer(snapshot, self.namespace, query, weights, explain=explain)
+        hits = found.hits if isinstance(found, Explanation) else found
         if touch and hits:
             self.memories.touch_many(hit.memory.id for hit in hits)
-        return answer
+        return found
 
     def _query(
         self,
@@ -169,6 +169,8 @@ class Recalling(Collections):
         filter: Filter,
         limit: int,
     ) -> Query:
+        from omega_persistence.recall.pool import Query  # noqa: PLC0415 - not at the start
+
         blob = None
         if numbers is not None:
             space = spaces.searched(session, self.namespace, numbers.size, space)
@@ -179,28 +181,4 @@ class Recalling(Collections):
             space=space if blob is not None and space is not None else "",
             filter=filter,
             limit=limit,
-        )
-
-    def _answer(
-        self, session: Session, query: Query, weights: Weights, *, explain: bool
-    ) -> list[Hit] | Explanation:
-        pool = gather(session, self.namespace, query)
-        ranking = Ranking(pool, weights, session.now)
-        admitted = [id for id in ranking.order if pool[id].admitted]
-        chosen = admitted[: query.limit]
-        memories = read(session, self.namespace, chosen)
-        if len(memories) != len(chosen):
-            message = "a memory that was found cannot be read by its id"
-            raise CorruptionError(message, hint="See check().")
-        hits = [
-            Hit(memory, parts.score, parts)
-            for memory, parts in zip(memories, map(ranking.parts, chosen), strict=True)
-        ]
-        if not explain:
-            return hits
-        return Explanation(
-            hits=explain_hits(session, query, pool, hits),
-            near_misses=near_misses(session, self.namespace, query, ranking, admitted),
-            words=query.question.words,
-            space=query.space if query.vector is not None else None,
         )

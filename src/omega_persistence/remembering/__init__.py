@@ -1,5 +1,5 @@
 """Remembering: a memory, its vector and its words, written as one."""
 
-from omega_persistence.remembering.writing import Remembering
+from omega_persistence.remembering.remembering import Remembering
 
 __all__ = ["Remembering"]

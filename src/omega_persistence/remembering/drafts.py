@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from time import gmtime
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast, get_args
+from typing import TYPE_CHECKING, Any, NoReturn, cast, get_args
 
 from msgspec import Struct
 
@@ -19,17 +19,12 @@ from omega_persistence.entities.record import (
 )
 from omega_persistence.entities.vector_records import StoredVector
 from omega_persistence.errors import InvalidDataError, StorageError
+from omega_persistence.remembering.remembering import THRESHOLD, OnDuplicate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from omega_persistence.entities.embedding import Embedder
-
-OnDuplicate = Literal["keep", "skip", "merge"]
-"""What `remember` does when the store has the same memory: keep both, keep the store's, or one."""
-
-THRESHOLD = 0.95
-"""The cosine from which on `remember` takes two memories for the same, unless told otherwise."""
 
 SEPARATOR = "; "
 """Between the parts of ``keywords``."""

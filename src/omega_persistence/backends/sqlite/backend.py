@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, LiteralString
 
 from omega_persistence.backends import events, files
 from omega_persistence.backends.sqlite import checksums as layer
-from omega_persistence.backends.sqlite import fork, inspection, schema
+from omega_persistence.backends.sqlite import fork, schema
 from omega_persistence.backends.sqlite.connection import set_journal
 from omega_persistence.backends.sqlite.connector import Connector
 from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, about, translate
@@ -128,6 +128,8 @@ class SQLiteBackend:
 
     def sizes(self, session: Session) -> FileSizes:
         """Bytes in the file, in the log beside it, and free within."""
+        from omega_persistence.backends.sqlite import inspection  # noqa: PLC0415 - seldom needed
+
         return inspection.sizes(session, self.address)
 
     def check(self) -> list[Problem]:
@@ -320,6 +322,8 @@ class SQLiteBackend:
 
     @staticmethod
     def _problems(session: SQLiteSession, *, writable: bool) -> list[Problem]:
+        from omega_persistence.backends.sqlite import inspection  # noqa: PLC0415 - seldom needed
+
         try:
             return inspection.check(session.connection, writable=writable)
         except DRIVER_ERRORS as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, LiteralString
 
 from omega_persistence.backends import events
 from omega_persistence.backends.filters import ANY
-from omega_persistence.backends.sqlite import contents, fork, search, staging
+from omega_persistence.backends.sqlite import fork, search, staging
 from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, spoils_connection, translate
 from omega_persistence.backends.sqlite.timing import Timed
 from omega_persistence.backends.sqlite.vectors.mirrors import Mirrors, Space
@@ -154,6 +154,8 @@ class SQLiteSession:
 
     def same_memory(self, namespace: str, content: str, speaker: str | None) -> str | None:
         """The first memory to arrive that has exactly this content and speaker."""
+        from omega_persistence.backends.sqlite import contents  # noqa: PLC0415 - seldom needed
+
         return contents.first_of(self, namespace, content, speaker)
 
     def index_vectors(self, namespace: str, vectors: Sequence[tuple[str, int, bytes]]) -> None:
