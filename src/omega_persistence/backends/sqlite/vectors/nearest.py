@@ -158,9 +158,10 @@ class Search:
     def _test(self, seqs: list[int], limit: int) -> tuple[list[Found], int]:
         """Score suggestions in their order until enough pass; how many were tested.
 
-        The order of codes is right but for its last places, so half as many more are scored.
+        The order of codes is right but for neighbours of about the same cosine, so a few more are
+        scored than are wanted.
         """
-        wanted = limit + limit // 2 + 5
+        wanted = limit + limit // 4 + 2
         found: list[Found] = []
         tested = 0
         while tested < len(seqs) and len({memory_id for memory_id, _, _ in found}) < wanted:

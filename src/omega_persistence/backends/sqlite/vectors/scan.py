@@ -97,8 +97,10 @@ class Scan(NamedTuple):
     def _by_levels(self, slots: NDArray[np.intp], query: NDArray[np.float32]) -> NDArray[np.int64]:
         """The vectors in these slots that are there at this visit, best first, ties by ``seq``."""
         slots = slots[(self.born[slots] <= self.visit) & (self.visit < self.died[slots])]
-        seqs = self.seqs[slots]
-        return seqs[np.lexsort((seqs, -self._scores(slots, query)))]
+        seqs, distances = self.seqs[slots], -self._scores(slots, query)
+        if self.ordered == self.filled:  # ties stand in their order already
+            return seqs[np.argsort(distances, kind="stable")]
+        return seqs[np.lexsort((seqs, distances))]
 
     def _by_bits(self, query: NDArray[np.float32], reach: int) -> NDArray[np.intp]:
         """The slots with the fewest bits that differ from those of a query: `reach` or more."""
