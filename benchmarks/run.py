@@ -1,6 +1,6 @@
 """Measure the library against hand-written apsw.
 
-    make bench                           everything, about twelve minutes
+    make bench                           everything, about a quarter of an hour
     make bench ARGS="get iterate"        single benchmarks
     make bench ARGS="--quick"            a tenth of the work, to see that all of them run
 
@@ -25,6 +25,7 @@ import iterate
 import put
 import put_many
 import remember
+import search
 import start
 import stream
 import vectors
@@ -48,6 +49,7 @@ BENCHMARKS: dict[str, Callable[[Workshop], Report]] = {
     "start": start.run,
     "group_commit": group_commit.run,
     "checksums": checksums.run,
+    "search": search.run,
     "vectors": vectors.run,
 }
 
