@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from omega_persistence import CorruptionError, OmegaStore
 from omega_persistence.backends.sqlite.backend import SQLiteBackend
@@ -100,6 +101,43 @@ def test_nearly_all_are_found_among_many(tmp_path: Path) -> None:
         assert not {*found(store, questions[0], 100)} & {*closest}
         store.vectors.put_many(lost)
         assert found(store, questions[0], 100) == closest
+        assert store.check() == []
+
+
+def test_a_filter_that_few_pass_is_answered_from_their_codes_wherever_they_are(
+    tmp_path: Path,
+) -> None:
+    rows, queries = np.split(clustered(620, 384), [600])
+    ids = [f"m{n:05}" for n in range(len(rows))]
+    with OmegaStore(tmp_path / "store.db") as store:
+        store.memories.put_many(
+            memory(id, session=f"s{n % 20}", expires_at=1 if n % 50 == 7 else None)
+            for n, id in enumerate(ids)
+        )
+        lasting = [n for n in range(len(rows)) if n % 50 != 7]
+        store.vectors.put_many(
+            rows[lasting], memory_ids=[ids[n] for n in lasting], ids=[ids[n] for n in lasting]
+        )
+        soon = store.memories.get("m00027")
+
+        def all_are_right() -> None:
+            for number, query in enumerate(queries):
+                found, exact = (
+                    store.vectors.nearest(query, limit=12, session=f"s{number}", exact=each)
+                    for each in (False, True)
+                )
+                assert found == exact
+                assert len(found) > 5
+
+        all_are_right()
+        # Codes that are written anew, and those of new vectors, come after all others.
+        again = store.vectors.get_many(ids[100:160])
+        store.vectors.delete_many(each.id for each in again)
+        store.vectors.put_many(reversed(again))
+        store.vectors.put_many(replace(each, data_blob=rows[0].tobytes()) for each in again[:9])
+        all_are_right()
+        store.memories.put(replace(soon, expires_at=1))
+        all_are_right()
         assert store.check() == []
 
 
