@@ -134,6 +134,7 @@ def test_a_filter_that_few_pass_is_answered_from_their_codes_wherever_they_are(
         again = store.vectors.get_many(ids[100:160])
         store.vectors.delete_many(each.id for each in again)
         store.vectors.put_many(reversed(again))
+        all_are_right()
         store.vectors.put_many(replace(each, data_blob=rows[0].tobytes()) for each in again[:9])
         all_are_right()
         store.memories.put(replace(soon, expires_at=1))
