@@ -172,7 +172,7 @@ class Search:
         return found, tested
 
     def _scored(self, rows: Sequence[Row]) -> list[Found]:
-        """The cosines of rows of ``_VECTORS``; 0 if either vector is zero.
+        """The cosines of rows of `_COLUMNS`; 0 if either vector is zero.
 
         Rows that are alike get the same number wherever they stand, which a matrix product does
         not promise, so that ties are ties.
