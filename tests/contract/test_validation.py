@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 import pytest
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from omega_persistence import InvalidDataError, OmegaStore, StoredMemory, StoredSkill
 from omega_persistence.entities.record import MAX_BYTES
@@ -249,3 +249,27 @@ def test_a_namespace_is_text(store: OmegaStore, namespace: Any):
 def test_required_fields_are_required():
     with pytest.raises(TypeError, match="trigger_pattern"):
         StoredSkill(name="n", description="d")  # pyright: ignore[reportCallIssue]
+
+
+def test_text_of_another_class_is_checked_and_kept_as_text(store: OmegaStore):
+    for bad in (Word("a\0b"), Word("\ud800")):
+        with pytest.raises(InvalidDataError, match="content"):
+            store.memories.put(memory("m", content=bad))
+        with pytest.raises(InvalidDataError, match="id"):
+            store.memories.put_many([memory("m"), memory(bad)])
+    names = [Word("one"), Word("two"), Word("three")]
+    store.memories.put_many(memory(name, content=Word("words")) for name in names)
+    store.vectors.put_many([vector(name, name, 1.0) for name in names])
+    assert [hit.memory_id for hit in store.vectors.nearest([1.0])] == ["one", "three", "two"]
+    assert {type(value) for value in astuple(store.memories.get("one"))} <= {
+        *(str, int, float, type(None)),
+    }
+    assert store.check() == []
+
+
+def test_the_name_of_a_space_to_serve_is_text_that_can_be_stored(store: OmegaStore):
+    for bad in ("a\0b", "\ud800", 5):
+        with pytest.raises(InvalidDataError, match="space"):
+            store.vectors.serve(bad)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    store.vectors.serve("")
+    assert store.check() == []

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, get_type_hi
 
 import msgspec
 from msgspec import Meta, Struct
-from msgspec.structs import asdict, astuple, force_setattr
+from msgspec.structs import asdict, astuple, force_setattr, replace
 
 from omega_persistence.errors import InvalidDataError
 
@@ -216,8 +216,11 @@ def checked(record: R, kind: type[R], index: int | None = None) -> R:
         if type(value) is str:
             if "\0" in value or not value.isascii() or len(value) > MAX_BYTES:
                 _refuse_unstorable(record, index, field, value)
-        elif type(value) is bytes and len(value) > MAX_BYTES:
-            raise _refusal(record, index, field, f"is longer than {MAX_BYTES} bytes")
+        elif type(value) is bytes:
+            if len(value) > MAX_BYTES:
+                raise _refusal(record, index, field, f"is longer than {MAX_BYTES} bytes")
+        elif isinstance(value, str):  # of a class of the caller's
+            return checked(_with_plain_text(plain), kind, index)
     for field, shapes in kind.json_shapes.items():
         text = getattr(plain, field)
         if text is None:
@@ -233,6 +236,12 @@ def checked(record: R, kind: type[R], index: int | None = None) -> R:
     if broken is not None:
         raise _refusal(record, index, *broken)
     return plain
+
+
+def _with_plain_text(record: R) -> R:
+    values = zip(record.__struct_fields__, astuple(record), strict=True)
+    texts = {field: str.__str__(value) for field, value in values if isinstance(value, str)}
+    return replace(record, **texts)
 
 
 def _converted(record: R, kind: type[R], index: int | None) -> R:

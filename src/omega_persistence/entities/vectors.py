@@ -11,7 +11,7 @@ from omega_persistence.entities.base import SHARED, Children, checked_limit, req
 from omega_persistence.entities.conflicts import conflict
 from omega_persistence.entities.embedding import embedder_for
 from omega_persistence.entities.filters import checked_filter
-from omega_persistence.entities.record import checked, new_id
+from omega_persistence.entities.record import check_text, checked, new_id
 from omega_persistence.entities.vector_records import StoredVector, VectorHit, vectors_of
 from omega_persistence.errors import InvalidDataError, NotFoundError
 
@@ -200,7 +200,8 @@ class Vectors(Children[StoredVector]):
         `remember` then refuses an embedder of another space, whose vectors no search would find.
         The space may be empty still; ``""`` is the unnamed one. An export does not have the choice.
         """
-        require_kind("space", space)
+        if space != "":
+            check_text("space", space)
         with self._scope.atomic() as session:
             spaces.serve(session, self._namespace, space)
 
