@@ -7,6 +7,9 @@ import re
 import subprocess
 import sys
 from importlib.resources import files
+from typing import get_type_hints
+
+from msgspec import Struct
 
 import omega_persistence
 from omega_persistence import OmegaStore, Snapshot, StorageError, Transaction, errors
@@ -111,6 +114,14 @@ def test_everything_public_is_described() -> None:
             for method, function in inspect.getmembers(value, inspect.isfunction):
                 if not method.startswith("_") and function.__module__.startswith("omega_pers"):
                     assert function.__doc__, f"{name}.{method}"
+
+
+def test_the_types_of_public_fields_can_be_asked_for() -> None:
+    """As documentation and tools do: a name that only type checkers know would fail."""
+    for name in PUBLIC:
+        value = getattr(omega_persistence, name)
+        if inspect.isclass(value) and issubclass(value, Struct):
+            assert get_type_hints(value).keys() >= set(value.__struct_fields__)
 
 
 def test_type_checkers_are_told_that_there_are_types() -> None:

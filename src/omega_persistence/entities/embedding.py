@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,14 @@ from omega_persistence.entities.record import check_text
 from omega_persistence.errors import InvalidDataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
 
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
     Embed = Callable[[Sequence[str]], ArrayLike]
+else:
+    Embed = Callable[[Sequence[str]], Any]  # what is exact would load numpy
 
 BATCH = 64
 """How many texts an embedder is given at once, at most, unless it says otherwise."""
