@@ -187,6 +187,25 @@ def test_codes_that_are_not_those_of_their_vectors_are_found_and_made_anew(
         assert len(found(store, [1, 1])) == 3
 
 
+def test_vectors_that_the_index_of_ids_does_not_have_are_damage(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    store_of(path, np.array([[1, 1], [1, 2], [2, 1]], np.float32))
+    execute(
+        path,
+        """
+        CREATE TABLE hollow (namespace TEXT, id TEXT, UNIQUE (namespace, id));
+        PRAGMA writable_schema = on;
+        UPDATE sqlite_schema SET rootpage =
+            (SELECT rootpage FROM sqlite_schema WHERE name = 'sqlite_autoindex_hollow_1')
+        WHERE name = 'sqlite_autoindex_vectors_1'
+        """,
+    )
+    with OmegaStore(path) as store:
+        with pytest.raises(CorruptionError, match="cannot be found by its id"):
+            store.reindex()
+        assert store.check() != []
+
+
 @pytest.mark.parametrize("damage", ["dimensions = 0, data_blob = x''", "dimensions = -1"])
 def test_a_vector_without_dimensions_is_damage_to_those_who_need_its_numbers(
     path: Path, damage: str

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, LiteralString, cast
 import msgspec
 
 from omega_persistence.backends.sqlite.vectors import codes
+from omega_persistence.errors import CorruptionError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +45,9 @@ def write(session: Session, namespace: str, vectors: Sequence[tuple[str, int, by
         listed = msgspec.json.encode([id for id, *_ in batch]).decode()
         rows = session.rows(_ROWS + session.among, namespace=namespace, ids=listed)
         seqs = dict(cast("list[tuple[str, int]]", rows))
+        if any(id not in seqs for id, *_ in batch):
+            message = "a vector that was written cannot be found by its id"
+            raise CorruptionError(message, hint="See check().")
         for dimensions, alike in groupby(batch, itemgetter(1)):
             ids, _, blobs = zip(*alike, strict=True)
             coded = codes.encode_blobs(cast("tuple[bytes, ...]", blobs), dimensions)
