@@ -273,3 +273,24 @@ def test_the_name_of_a_space_to_serve_is_text_that_can_be_stored(store: OmegaSto
             store.vectors.serve(bad)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     store.vectors.serve("")
     assert store.check() == []
+
+
+def test_an_array_that_is_longer_than_a_vector_may_be_is_refused_before_it_is_stored(
+    store: OmegaStore,
+):
+    long = np.ones(MAX_BYTES // 4 + 1, np.float32)
+    for space in (None, "", "model"):
+        with pytest.raises(InvalidDataError, match=f"longer than {MAX_BYTES} bytes"):
+            store.remember("words", vector=long, space=space)
+    assert store.memories.count() == 0
+
+
+def test_the_space_of_a_vector_may_be_text_of_another_class(store: OmegaStore):
+    store.remember("words", vector=[1.0], space=Word("model"))
+    (found,) = store.vectors
+    assert type(found.space) is str
+    for bad in ("a\0b", "\ud800", 5):
+        with pytest.raises(InvalidDataError, match="space"):
+            store.remember("more", vector=[1.0], space=bad)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    assert store.memories.count() == 1
+    assert store.check() == []

@@ -47,7 +47,7 @@ def found(store: OmegaStore, query: object, limit: int = 10, *, exact: bool = Fa
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.integers(1, 200), st.integers(1, 300), st.integers(0, 2**32 - 1), st.floats(1e-30, 1e30))
+@given(st.integers(1, 200), st.integers(1, 300), st.integers(0, 2**32 - 1), st.floats(1e-38, 1e30))
 def test_a_code_has_the_direction_of_its_vector(
     rows: int, dimensions: int, seed: int, size: float
 ) -> None:

@@ -15,6 +15,7 @@ from omega_persistence.entities.record import (
     finite_floats,
     new_id,
 )
+from omega_persistence.errors import InvalidDataError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,10 +46,13 @@ class StoredVector(Record, frozen=True, kw_only=True, gc=False):
         """The vector of a one-dimensional numpy array or sequence of numbers.
 
         Raises:
-            InvalidDataError: the array has another shape, is empty, or holds other than numbers
-                that are finite as float32.
+            InvalidDataError: the array has another shape, is empty, is longer than a vector may
+                be, or holds other than numbers that are finite as float32.
         """
         numbers = float32(array, 1)
+        if numbers.nbytes > MAX_BYTES:
+            message = f"a vector of {numbers.size} numbers is longer than {MAX_BYTES} bytes"
+            raise InvalidDataError(message, kind="StoredVector", field="array")
         return cls(
             id=new_id() if id is None else id,
             memory_id=memory_id,

@@ -62,6 +62,7 @@ class Ranking:
 
     def __init__(self, pool: Mapping[str, Candidate], weights: Weights, now: int) -> None:
         self.weights = weights
+        half_life = weights.half_life
         own = _own(pool, weights)
         base = {id: words + cosine for id, (words, cosine) in own.items()}
         neighbours = _from_neighbours(pool, base, weights)
@@ -72,9 +73,7 @@ class Ranking:
                 neighbours[id],
                 sessions.get(each.session, 0.0),
                 weights.importance * each.importance,
-                weights.recency * 0.5 ** min(1000.0, (now - each.created_at) / weights.half_life)
-                if each.created_at < now
-                else weights.recency,
+                weights.recency * 0.5 ** min(1000.0, max(0, now - each.created_at) / half_life),
             )
             for id, each in pool.items()
         }

@@ -190,10 +190,11 @@ def _given_vector(draft: Draft, memory_id: str, embedder: Embedder | None) -> St
         if draft.space is not None:
             _refuse("space", draft.space, "names where a vector goes, and there is none")
         return None
-    if draft.space not in (None, ""):
-        check_text("space", draft.space)
-    space = draft.space if draft.space is not None else embedder.space if embedder else ""
-    return StoredVector.from_array(memory_id, draft.vector, space=space)
+    if draft.space is None:  # what there is else was checked
+        space = embedder.space if embedder else ""
+        return StoredVector.from_array(memory_id, draft.vector, space=space)
+    vector = StoredVector.from_array(memory_id, draft.vector, space=draft.space)
+    return checked(vector, StoredVector)
 
 
 def _embedded(

@@ -225,16 +225,13 @@ class Search:
             for first, second in self._question.pairs
             if self._telling(first) or self._telling(second)
         ]
-        listed = _json(list(seqs))
-        of_words, of_phrases = (
-            dict(
-                self._session.rows(_SCORED, query=self._query(each), rows=listed, **self._weights)
-                if each
-                else ()
-            )
-            for each in (self.words, phrases)
-        )
-        return of_words, of_phrases
+        return self._scored(self.words, seqs), self._scored(phrases, seqs)
+
+    def _scored(self, phrases: Sequence[str], seqs: Collection[int]) -> dict[int, float]:
+        if not phrases:
+            return {}
+        query, rows = self._query(phrases), _json(list(seqs))
+        return dict(self._session.rows(_SCORED, query=query, rows=rows, **self._weights))
 
     def _telling(self, word: str) -> bool:
         """Whether it is worth its cost to look for a phrase with the word."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _LEVELS = np.float32(127)
 
-_SMALLEST = np.float32(1e-36)  # by which 127 can be divided; of less, fewer levels are used
+_SMALLEST = np.float32(1e-45)  # that is not zero
 
 
 @lru_cache
@@ -36,12 +36,13 @@ def encode(matrix: NDArray[np.float32]) -> NDArray[np.void]:
     The same on every machine: each step is exact, or one operation rounded as IEEE 754 says.
     """
     peaks = np.abs(matrix).max(axis=1, keepdims=True)
-    levels = matrix * (_LEVELS / np.maximum(peaks, _SMALLEST))
+    levels = matrix / np.maximum(peaks, _SMALLEST)
+    levels *= _LEVELS
     np.rint(levels, out=levels)
     lengths = np.sqrt(np.square(levels).sum(axis=1, dtype=np.float64))
     codes = np.empty(len(matrix), layout(matrix.shape[1]))
     codes["levels"] = levels
-    codes["scale"] = 1 / np.maximum(lengths, 1)  # or all levels are 0
+    codes["scale"] = 1 / np.maximum(lengths, 1)  # all levels are 0, or one of them is 127
     return codes
 
 

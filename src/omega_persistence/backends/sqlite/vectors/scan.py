@@ -134,7 +134,10 @@ class Scan(NamedTuple):
                 for plane in range(first + 1, min(first + 3, len(query))):
                     np.bitwise_xor(planes[plane], query[plane], out=xor)
                     np.add(few, np.bitwise_count(xor, out=ones), out=few)
-                np.add(into, few, out=into) if first else np.copyto(into, few)
+                if first:
+                    np.add(into, few, out=into)
+                else:
+                    np.copyto(into, few)
         return total
 
     def _scores(self, slots: NDArray[np.intp], query: NDArray[np.float32]) -> NDArray[np.float32]:
