@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import count
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from corpus import memories
@@ -12,6 +12,11 @@ from omega_persistence import OmegaStore
 from report import Report, clock, times
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
     from workshop import Workshop
 
 FILLED = 10_000
@@ -21,28 +26,18 @@ def run(workshop: Workshop) -> Report:
     each, rounds = workshop.scaled(500), workshop.rounds(11)
     texts = (memory.content for memory in memories(2 * each * (rounds + 1)))
     vectors = Embeddings().rows(each)
-    number = count()
     with OmegaStore(workshop.new_store(FILLED)) as store:
 
-        def with_vectors() -> Cost:
-            contents = [f"{next(texts)} {next(number)}" for _ in range(each)]
+        def remember(given: Sequence[NDArray[np.float32] | None]) -> Cost:
+            contents = list(islice(texts, each))
 
             def work() -> None:
-                for content, vector in zip(contents, vectors, strict=True):
+                for content, vector in zip(contents, given, strict=True):
                     store.remember(content, vector=vector)
 
             return cost(work)
 
-        def without() -> Cost:
-            contents = [f"{next(texts)} {next(number)}" for _ in range(each)]
-
-            def work() -> None:
-                for content in contents:
-                    store.remember(content)
-
-            return cost(work)
-
-        found = compare(with_vectors, without, rounds)
+        found = compare(lambda: remember([*vectors]), lambda: remember([None] * each), rounds)
     return Report(
         f"Remembering a text with a vector of {DIMENSIONS} numbers; raw: without one.",
         [times("remember", found, each, at_most=1.6)],

@@ -29,7 +29,11 @@ _CALLS = {
 }
 _SEVERAL = {"records", "ids", "numbers", "items"}
 _OF_MANY_TYPES = {*_SEVERAL, "query", "vector", "explain"}  # any array of numbers; any truth
-_OPTIONAL = {"limit", "at", "timestamp", "text", "space", "from_space"}
+_OPTIONAL = {"limit", "at", "timestamp"}
+_OPTIONAL_OF = {
+    *(("recall", "text"), ("recall", "space"), ("vectors.nearest", "space")),
+    ("vectors.reembed", "from_space"),
+}
 _PLAIN = {str, int, float, bytes, type(None)}
 
 
@@ -42,7 +46,9 @@ def argument(trial: Trial, random: Random) -> None:
     what = f"{name}({changed}={shown(value)})"
     given = {**arguments, changed: value}
     done = trial.attempt(what, lambda: call(trial.store, name, given), python=changed in _SEVERAL)
-    if done is REFUSED or changed in _OF_MANY_TYPES or (value is None and changed in _OPTIONAL):
+    if done is REFUSED or changed in _OF_MANY_TYPES:
+        return
+    if value is None and (changed in _OPTIONAL or (name, changed) in _OPTIONAL_OF):
         return
     kind = float if isinstance(example, float) else int if example is None else type(example)
     fits = isinstance(value, kind) or (kind is float and isinstance(value, int))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -12,6 +12,11 @@ import pytest
 from embedders import Recorded, letters, pairs
 from omega_persistence import ConflictError, Embedder, InvalidDataError, OmegaStore
 from samples import memory
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 
 def opened(embedder: Any) -> OmegaStore:
@@ -285,3 +290,14 @@ def test_a_recall_without_vectors_in_the_store_goes_by_words():
     with opened(letters) as store:
         store.memories.put(memory(content="one"))
         assert store.recall("one")[0].memory.content == "one"
+
+
+def test_what_an_embedder_returned_may_change_when_it_is_called_again():
+    numbers = np.zeros((1, 2), np.float32)
+
+    def same_array(_: Sequence[str]) -> NDArray[np.float32]:
+        numbers[:] += 1
+        return numbers
+
+    first, second = Embedder(same_array, "model", batch=1).batches(["one", "two"])
+    assert (first.tolist(), second.tolist()) == ([[1, 1]], [[2, 2]])

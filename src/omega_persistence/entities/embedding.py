@@ -61,7 +61,7 @@ class Embedder(Struct, frozen=True):
 
         given = embed(texts)
         try:
-            matrix = converted(given)
+            matrix = converted(given).copy()  # a model may use its array again
         except (TypeError, ValueError) as error:
             raise self._refusal(f"returned what is no matrix of numbers: {error}") from error
         if matrix.ndim != 2 or len(matrix) != len(texts) or not matrix.shape[1]:
