@@ -9,6 +9,7 @@ import sys
 from importlib.resources import files
 from typing import get_type_hints
 
+import pytest
 from msgspec import Struct
 
 import omega_persistence
@@ -66,12 +67,30 @@ def test_the_public_names_are_these_in_this_order() -> None:
 
 
 def test_nothing_else_is_defined_at_the_top() -> None:
-    extra = {
+    defined = {
         name
-        for name, value in vars(omega_persistence).items()
-        if not name.startswith("_") and not inspect.ismodule(value)
+        for name in dir(omega_persistence)
+        if not name.startswith("_") and not inspect.ismodule(getattr(omega_persistence, name))
     }
-    assert extra == set(PUBLIC)
+    assert defined == set(PUBLIC)
+
+
+def test_a_process_can_import_every_name_first() -> None:
+    """Some are loaded only then: any of them may be the one that loads its module."""
+    script = f"""
+import sys
+for name in {PUBLIC}:
+    exec(f"from omega_persistence import {{name}}")
+    for loaded in [each for each in sys.modules if each.startswith("omega_persistence")]:
+        del sys.modules[loaded]
+print("done")
+"""
+    assert names_printed_by(script) == {"done"}
+
+
+def test_a_name_that_is_not_there_is_refused_by_that_name() -> None:
+    with pytest.raises(AttributeError, match=r"'omega_persistence' has no attribute 'StoredMemry'"):
+        _ = getattr(omega_persistence, "StoredMemry")  # noqa: B009 - as an import does
 
 
 def test_the_methods_of_a_store_are_these_beside_the_flat_ones() -> None:

@@ -1,17 +1,16 @@
 """A durable, typed memory database for AI agents in one SQLite file."""
 
+import importlib
+import typing
+
 from omega_persistence.backends import Problem, Progress
 from omega_persistence.backends.migrate import Migration
-from omega_persistence.doctor import Note
 from omega_persistence.entities.architectures import StoredArchitecture
 from omega_persistence.entities.causal_edges import StoredCausalEdge
-from omega_persistence.entities.embedding import Embedder
 from omega_persistence.entities.intelligences import StoredIntelligence
 from omega_persistence.entities.memories import SearchHit, StoredMemory, Tier
-from omega_persistence.entities.quarantine import QuarantinedRow
 from omega_persistence.entities.reflexion_episodes import StoredReflexionEpisode
 from omega_persistence.entities.skills import StoredSkill
-from omega_persistence.entities.statistics import DatabaseStatistics
 from omega_persistence.entities.vector_records import StoredVector, VectorHit
 from omega_persistence.errors import (
     BackendError,
@@ -27,11 +26,17 @@ from omega_persistence.errors import (
     TransactionError,
     UnsupportedError,
 )
-from omega_persistence.recall.hits import Explanation, Hit, NearMiss, Parts
 from omega_persistence.recall.weights import Weights
 from omega_persistence.remembering.remembering import OnDuplicate
 from omega_persistence.store import OmegaStore, Snapshot, Transaction
-from omega_persistence.transfer import ImportReport, OnConflict
+
+if typing.TYPE_CHECKING:
+    from omega_persistence.doctor import Note
+    from omega_persistence.entities.embedding import Embedder
+    from omega_persistence.entities.quarantine import QuarantinedRow
+    from omega_persistence.entities.statistics import DatabaseStatistics
+    from omega_persistence.recall.hits import Explanation, Hit, NearMiss, Parts
+    from omega_persistence.transfer import ImportReport, OnConflict
 
 __version__ = "0.1.0"
 
@@ -77,3 +82,29 @@ __all__ = [
     "VectorHit",
     "Weights",
 ]
+
+# What a store does not need to be opened is loaded when it is first asked for: a tenth of a start.
+_LATER = {
+    "DatabaseStatistics": "entities.statistics",
+    "Embedder": "entities.embedding",
+    "Explanation": "recall.hits",
+    "Hit": "recall.hits",
+    "ImportReport": "transfer",
+    "NearMiss": "recall.hits",
+    "Note": "doctor",
+    "OnConflict": "transfer",
+    "Parts": "recall.hits",
+    "QuarantinedRow": "entities.quarantine",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

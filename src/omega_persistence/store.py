@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NoReturn, Self
 from omega_persistence.backends.scopes import Joined
 from omega_persistence.backends.sqlite import SQLiteBackend
 from omega_persistence.entities import namespaces, spaces
-from omega_persistence.entities.embedding import embedder_of
 from omega_persistence.entities.record import check_namespace
 from omega_persistence.flat import FlatMethods
 from omega_persistence.recall.recalling import Recalling
@@ -104,7 +103,7 @@ class OmegaStore(FlatMethods, Remembering, WholeFile):
                 was made without.
         """
         namespace = check_namespace(namespace)
-        model = None if embedder is None else embedder_of(embedder)
+        model = None if embedder is None else _checked_embedder(embedder)
         backend = SQLiteBackend(
             path,
             adopt=_adopt(namespace),
@@ -233,6 +232,12 @@ class OmegaStore(FlatMethods, Remembering, WholeFile):
         """Refuse pickling: connections cannot travel."""
         message = "an OmegaStore cannot be pickled; open the file again where it is needed"
         raise TypeError(message)
+
+
+def _checked_embedder(embedder: Embed | Embedder) -> Embedder:
+    from omega_persistence.entities.embedding import embedder_of  # noqa: PLC0415 - not all have one
+
+    return embedder_of(embedder)
 
 
 def _adopt(namespace: str) -> Adopt:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from omega_persistence.backends.scopes import Joined
-from omega_persistence.entities import Collections, quarantine
+from omega_persistence.entities import Collections
 from omega_persistence.entities.base import checked_limit
-from omega_persistence.entities.statistics import DatabaseStatistics
 from omega_persistence.errors import InvalidDataError
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from omega_persistence.backends import Backend, Hold, Problem, Progress, Session
     from omega_persistence.doctor import Note
     from omega_persistence.entities.quarantine import QuarantinedRow
+    from omega_persistence.entities.statistics import DatabaseStatistics
     from omega_persistence.transfer import ImportReport, OnConflict, Readable, Writable
 
 
@@ -37,6 +37,9 @@ class WholeFile:
         return self.statistics()
 
     def _statistics(self, session: Session, held: Hold | None) -> DatabaseStatistics:
+        from omega_persistence.entities import quarantine  # noqa: PLC0415 - not at the start
+        from omega_persistence.entities.statistics import DatabaseStatistics  # noqa: PLC0415
+
         inside = Collections(Joined(session, writable=False), self.namespace)
         counts = {each.table.name: each.count() for each in inside.all()}
         sizes = self._backend.sizes(session)
@@ -91,11 +94,15 @@ class WholeFile:
 
         They belong to the file, not to a namespace. Delete them when they are of no more use.
         """
+        from omega_persistence.entities import quarantine  # noqa: PLC0415 - seldom needed
+
         with self._backend.read() as session:
             return quarantine.rows_after(session, 0, checked_limit(limit))
 
     def delete_quarantined(self, numbers: Iterable[int]) -> int:
         """Forget quarantined rows, named by their ``number``; returns how many there were."""
+        from omega_persistence.entities import quarantine  # noqa: PLC0415 - seldom needed
+
         unwanted = list(numbers)
         for number in unwanted:
             if type(number) is not int:

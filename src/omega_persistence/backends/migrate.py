@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+from binascii import crc32
 from functools import cache
-from zlib import crc32
 
 from msgspec import Struct
 

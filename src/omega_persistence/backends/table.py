@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Generic, LiteralString, TypeVar, cast
 
 from msgspec import Struct
@@ -35,7 +36,6 @@ class Table(Generic[T]):
         unique: Fields that, besides ``id``, may not repeat within a namespace.
         derived: Column -> function of the record, for columns that are not on the record.
         visible: SQL that leaves out expired rows, or nothing.
-        load: The records of rows that ``select`` gave.
     """
 
     def __init__(
@@ -73,7 +73,11 @@ class Table(Generic[T]):
         self.get: LiteralString = f"{self.select} AND id = :id"
         self.page: LiteralString = f"{self.select} AND id > :after ORDER BY id LIMIT :limit"
         self.delete: LiteralString = f"DELETE FROM {name} WHERE namespace = :namespace AND id = :id"
-        self.load = _loader(entity, fields)
+
+    @cached_property
+    def load(self) -> Callable[[Iterable[Row]], list[T]]:
+        """The records of rows that ``select`` gave."""
+        return _loader(self.entity, self.fields)
 
     @property
     def count(self) -> LiteralString:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, LiteralString
 import msgspec
 from msgspec.structs import astuple
 
-from omega_persistence.entities.conflicts import conflict, explain
 from omega_persistence.entities.record import R, checked
 from omega_persistence.errors import (
     ConflictError,
@@ -198,6 +197,8 @@ class Collection(Generic[R]):
         try:
             session.run_many(self.table.upsert, rows)
         except (ConflictError, InvalidDataError) as error:
+            from omega_persistence.entities.conflicts import explain  # noqa: PLC0415 - not at the start
+
             index = error.index or 0
             reason = explain(session, self.table, self._namespace, records[index], error)
             reason.index = index
@@ -238,6 +239,8 @@ class Children(Collection[R]):
         )
         if not rows:
             return
+        from omega_persistence.entities.conflicts import conflict  # noqa: PLC0415 - not at the start
+
         expired: set[str] = {id for (id,) in rows}
         known = {record.id for record in self._get_among(session, [r.id for r in records])}
         for index, record in enumerate(records):

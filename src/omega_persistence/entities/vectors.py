@@ -8,8 +8,6 @@ from omega_persistence.backends.table import Table
 from omega_persistence.entities import spaces
 from omega_persistence.entities.arrays import float32
 from omega_persistence.entities.base import SHARED, Children, checked_limit, require_kind
-from omega_persistence.entities.conflicts import conflict
-from omega_persistence.entities.embedding import embedder_for
 from omega_persistence.entities.filters import checked_filter
 from omega_persistence.entities.record import check_text, checked, new_id
 from omega_persistence.entities.vector_records import StoredVector, VectorHit, vectors_of
@@ -245,6 +243,7 @@ class Vectors(Children[StoredVector]):
         million, while writers wait. Afterwards open stores with the new embedder: `remember`
         refuses the old one.
         """
+        from omega_persistence.entities.embedding import embedder_for  # noqa: PLC0415 - seldom
         from omega_persistence.entities.reembedding import Reembedding  # noqa: PLC0415 - seldom
 
         if from_space is not None:
@@ -281,6 +280,8 @@ class Vectors(Children[StoredVector]):
                 )
                 known = next((other for other, id in rows if id != vector.id), known)
             if known != vector.dimensions:
+                from omega_persistence.entities.conflicts import conflict  # noqa: PLC0415 - seldom
+
                 message = f"{vector.space!r:.80} holds vectors of {known} dimensions, not"
                 hint = "Give each embedding model a space of its own."
                 reason = conflict(vector, "space", f"{message} {vector.dimensions}", hint)

@@ -11,7 +11,6 @@ from omega_persistence.entities.base import checked_limit, require_kind
 from omega_persistence.entities.filters import checked_filter
 from omega_persistence.entities.words import question
 from omega_persistence.errors import InvalidDataError
-from omega_persistence.recall.hits import Explanation, Hit
 from omega_persistence.recall.weights import Weights
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from omega_persistence.backends.filters import Filter
     from omega_persistence.entities.embedding import Embedder
     from omega_persistence.entities.filters import Where
+    from omega_persistence.recall.hits import Explanation, Hit
     from omega_persistence.recall.pool import Query
 
 DEFAULT = Weights()
@@ -155,7 +155,7 @@ class Recalling(Collections):
                 spaces.require_serving(snapshot, self.namespace, model.space)
             query = self._query(snapshot, asked, numbers, space, filter, wanted)
             found = answer(snapshot, self.namespace, query, weights, explain=explain)
-        hits = found.hits if isinstance(found, Explanation) else found
+        hits = found if isinstance(found, list) else found.hits
         if touch and hits:
             self.memories.touch_many(hit.memory.id for hit in hits)
         return found

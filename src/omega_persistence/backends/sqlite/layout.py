@@ -31,7 +31,9 @@ OBJECTS = "SELECT type, name, tbl_name, rootpage > 0, sql FROM sqlite_schema"
 Object = tuple[str, str, str, int, str | None]
 """A table, index, view or trigger: type, name, whose it is, whether it has pages, definition."""
 
-# Words of a table's definition after which an expression may stand; literals as defaults may.
+# Words of a table's definition after which an expression may stand; literals as defaults may. A
+# definition without these letters is told faster than the expression is compiled.
+_LETTERS = ("as", "check", "generated", "default")
 _EXPRESSION = r"""\b(?:as|check|generated)\b|\bdefault\b(?!\s+(?:[+\w.'"]|-[\w.]))"""
 
 _COLUMN = r'[\w"]+(?: COLLATE \w+)?(?: ASC| DESC)?'
@@ -60,6 +62,9 @@ def _harmless(sql: str | None) -> bool:
     if not sql:  # the index of a PRIMARY KEY or a UNIQUE
         return True
     if sql.startswith("CREATE TABLE "):
+        folded = sql.casefold()
+        if not any(letters in folded for letters in _LETTERS):
+            return True
         return re.search(_EXPRESSION, sql, re.IGNORECASE) is None
     return re.fullmatch(_PLAIN_INDEX, sql, re.IGNORECASE) is not None
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, LiteralString
 
 from omega_persistence.backends import events
 from omega_persistence.backends.filters import ANY
-from omega_persistence.backends.sqlite import fork, search, staging
+from omega_persistence.backends.sqlite import fork, staging
 from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, spoils_connection, translate
-from omega_persistence.backends.sqlite.timing import Timed
 from omega_persistence.backends.sqlite.vectors.mirrors import Mirrors, Space
 from omega_persistence.errors import (
     ClosedError,
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
     from omega_persistence.backends.filters import Filter
     from omega_persistence.backends.questions import Question
     from omega_persistence.backends.sqlite.connection import Patience
+    from omega_persistence.backends.sqlite.search import Search, Tokenizer
+    from omega_persistence.backends.sqlite.timing import Timed
 
 
 class SQLiteSession:
@@ -59,7 +60,7 @@ class SQLiteSession:
         self.lost: StorageError | None = None
         self._target: apsw.Connection | Timed | _LostTransaction = connection
         self._in_transaction = False
-        self._tokenizer: search.Tokenizer | None = None
+        self._tokenizer: Tokenizer | None = None
         fork.watch(self)
 
     def use(self, connection: apsw.Connection, patience: Patience) -> None:
@@ -71,11 +72,15 @@ class SQLiteSession:
     def listen(self) -> None:
         """Have statements timed if anybody wants to hear of slow ones; asked once a second."""
         wanted = events.somebody_listens()
-        if wanted != (self.timer is not None):
-            before = self.timer or self.connection
-            self.timer = Timed(self.connection, self.patience) if wanted else None
-            if self._target is before:
-                self._target = self.timer or self.connection
+        if wanted == (self.timer is not None):
+            return
+        before, self.timer = self.timer or self.connection, None
+        if wanted:
+            from omega_persistence.backends.sqlite.timing import Timed  # noqa: PLC0415 - seldom
+
+            self.timer = Timed(self.connection, self.patience)
+        if self._target is before:
+            self._target = self.timer or self.connection
 
     def rows(self, sql: LiteralString, /, **params: Value) -> list[Row]:
         """Every row of a query; all are fetched, so that no cursor stays open."""
@@ -138,18 +143,24 @@ class SQLiteSession:
             ours.index = before + len(rows) - 1 - length_hint(remaining)
             raise ours from error
 
-    def search(self, namespace: str, question: Question) -> search.Search:
+    def search(self, namespace: str, question: Question) -> Search:
         """A question to the full-text index."""
-        return search.Search(self, namespace, question)
+        from omega_persistence.backends.sqlite.search import Search  # noqa: PLC0415 - not at the start
+
+        return Search(self, namespace, question)
 
     def admitted(self, namespace: str, filter: Filter, ids: Sequence[str]) -> set[str]:
         """Those of some memories that pass a filter and have not expired."""
-        return search.admitted(self, namespace, filter, ids)
+        from omega_persistence.backends.sqlite.search import admitted  # noqa: PLC0415 - not at the start
+
+        return admitted(self, namespace, filter, ids)
 
     def tokens(self, text: str) -> list[tuple[int, int, str]]:
         """The words of a text as the full-text index knows them."""
+        from omega_persistence.backends.sqlite.search import Tokenizer  # noqa: PLC0415 - not at the start
+
         if self._tokenizer is None:
-            self._tokenizer = search.Tokenizer(self.connection)
+            self._tokenizer = Tokenizer(self.connection)
         return self._tokenizer(text)
 
     def same_memory(self, namespace: str, content: str, speaker: str | None) -> str | None:

@@ -8,7 +8,9 @@ rows that one statement takes from a temporary table, which is in memory.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, LiteralString, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, LiteralString, cast
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -38,7 +40,7 @@ _MOST_BYTES = 4 * 1024 * 1024
 """... and fewer if they have more bytes than this together, since they are held once more."""
 
 
-class _Statements(NamedTuple):
+class _Statements(Struct, frozen=True):
     create: LiteralString
     stage: LiteralString
     insert: LiteralString

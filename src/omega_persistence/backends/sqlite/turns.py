@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import deque
 from threading import Lock, get_ident
 from time import sleep
-from typing import TYPE_CHECKING, LiteralString, NamedTuple
+from typing import TYPE_CHECKING, LiteralString
 
+from msgspec import Struct
+
+from omega_persistence.backends import Row
 from omega_persistence.backends.sqlite.staging import key
 from omega_persistence.errors import BusyError
 
 if TYPE_CHECKING:
-    from omega_persistence.backends import Row
     from omega_persistence.errors import StorageError
 
 MAX_GROUP = 256
@@ -22,7 +24,7 @@ COMPANY = 0.0001
 """Seconds that a writer waits for those who shared the last commit."""
 
 
-class Offer(NamedTuple):
+class Offer(Struct, frozen=True):
     """An INSERT that others may execute together with theirs, as one statement for all rows."""
 
     sql: LiteralString

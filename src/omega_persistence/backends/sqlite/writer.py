@@ -14,7 +14,6 @@ from omega_persistence.backends.sqlite.connection import Patience
 from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS
 from omega_persistence.backends.sqlite.held import Held
 from omega_persistence.backends.sqlite.session import SQLiteSession
-from omega_persistence.backends.sqlite.timing import tell_of_wait
 from omega_persistence.backends.sqlite.turns import Offer, Ticket, Turns
 from omega_persistence.errors import BackendError, StorageError, TransactionError
 
@@ -192,6 +191,8 @@ class Writer:
             if ticket.interruption is not None:
                 raise ticket.interruption  # noqa: TRY301 - the turn must end well first
             if ticket.queued and session.timer is not None:
+                from omega_persistence.backends.sqlite.timing import tell_of_wait  # noqa: PLC0415
+
                 tell_of_wait(self._connector.address, monotonic() - asked, "thread")
             now = int(time())
             if now != session.now:

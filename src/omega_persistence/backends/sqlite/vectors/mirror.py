@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import msgspec
 import numpy as np
+from msgspec.structs import asdict
 
 from omega_persistence.backends.sqlite.errors import ascending
 from omega_persistence.backends.sqlite.vectors import codes, scan
@@ -131,11 +132,9 @@ class Mirror:
         """Read all codes."""
         self._stops.clear()
         self._scan, self._fitted = _nothing(), 0
-        ((room,),) = session.rows(_COUNT, **self._space._asdict())
+        ((room,),) = session.rows(_COUNT, **asdict(self._space))
         after = -(2**63)
-        while rows := session.rows(
-            _PAGE_OF_CODES, after=after, limit=_PAGE, **self._space._asdict()
-        ):
+        while rows := session.rows(_PAGE_OF_CODES, after=after, limit=_PAGE, **asdict(self._space)):
             self._add(*_split(rows, self._space.dimensions), room - self._scan.filled)
             after = ascending(rows[-1][0], after)
         self._stand(number, token, frozenset())
@@ -153,7 +152,7 @@ class Mirror:
         rows = session.rows(
             _CHANGED_CODES,
             seqs=msgspec.json.encode(list(changed)).decode(),
-            **self._space._asdict(),
+            **asdict(self._space),
         )
         self._bury(changed)
         if rows:

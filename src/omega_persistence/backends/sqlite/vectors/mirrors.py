@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from omega_persistence.backends.sqlite.session import SQLiteSession
@@ -14,7 +16,7 @@ MAX_BYTES = 1024**3
 """What all mirrors of a store may take, but for the one used last: 2.3 million vectors of 384."""
 
 
-class Space(NamedTuple):
+class Space(Struct, frozen=True):
     """The vectors that can be compared with each other."""
 
     namespace: str

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, LiteralString
 
 import msgspec
 import numpy as np
+from msgspec.structs import asdict
 
 from omega_persistence.backends.filters import ANY
 from omega_persistence.backends.sqlite import filters
@@ -93,7 +94,7 @@ class Search:
         self._space = space
         condition, values = filters.condition(filter)
         self._condition: LiteralString = condition
-        self._values = {**values, **space._asdict()}
+        self._values = {**values, **asdict(space)}
         self._filter = filter
         numbers = codes.matrix([query], space.dimensions)[0].astype(np.float64)
         length = np.sqrt(np.square(numbers).sum())
@@ -115,7 +116,7 @@ class Search:
 
     def similarities(self, memory_ids: Sequence[str]) -> dict[str, float]:
         """The cosine of the closest vector of each of these memories that has one."""
-        rows = self._session.rows(_OF_MEMORIES, ids=_json(memory_ids), **self._space._asdict())
+        rows = self._session.rows(_OF_MEMORIES, ids=_json(memory_ids), **asdict(self._space))
         found: dict[str, float] = {}
         for id, _, cosine in self._scored(rows):
             found[id] = max(cosine, found.get(id, -1.0))
@@ -125,7 +126,7 @@ class Search:
         """The vectors that pass the filter and perhaps have expired; None if they are many."""
         passing, values = filters.passes(self._filter)
         sql: LiteralString = f"{_PASSING}{passing} LIMIT :limit"
-        rows = self._session.rows(sql, limit=NARROW + 1, **self._space._asdict(), **values)
+        rows = self._session.rows(sql, limit=NARROW + 1, **asdict(self._space), **values)
         return np.array(rows, np.int64).reshape(-1) if len(rows) <= NARROW else None
 
     def _of_all(self, limit: int) -> list[Found]:
