@@ -83,6 +83,25 @@ def test_the_first_level_counts_the_bits_that_differ(
     assert differing.tolist() == expected.tolist()
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.integers(2, 9000), st.integers(1, 400), st.integers(0, 2**32 - 1), st.data())
+def test_those_with_the_fewest_bits_that_differ_are_chosen(
+    size: int, different: int, seed: int, data: st.DataObject
+) -> None:
+    """However well a sample tells them: sorted numbers, few of them, and one that is rare."""
+    random = np.random.default_rng(seed)
+    numbers = random.integers(different, size=size).astype(np.uint16)
+    order = data.draw(st.sampled_from(["any", "ascending", "descending", "alike where sampled"]))
+    if order == "alike where sampled":
+        numbers[:: max(1, size // 2048)] = 0
+    elif order != "any":
+        numbers.sort()
+    numbers = numbers[::-1].copy() if order == "descending" else numbers
+    count = data.draw(st.integers(1, size - 1))
+    least = np.sort(numbers)[count - 1]
+    assert scan._least(numbers, count).tolist() == np.flatnonzero(numbers <= least).tolist()
+
+
 def test_nearly_all_are_found_among_many(tmp_path: Path) -> None:
     vectors, questions = np.split(clustered(6050, 384), [6000])
     assert len(vectors) > 3 * nearest.REACH
@@ -297,6 +316,37 @@ def test_mirrors_that_were_not_used_for_longest_go_when_there_is_no_room(
     monkeypatch.setattr(mirrors, "MAX_BYTES", 1000)
     file_store.in_namespace("b").vectors.nearest(np.ones(30))
     assert [space.namespace for space in kept._mirrors] == ["a", "b"]
+
+
+def test_a_search_that_failed_leaves_no_code_behind_that_should_not_be_there(
+    file_store: OmegaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("omega_persistence.backends.sqlite.vectors.mirror._SMALLEST", 2)
+    backend = file_store._backend
+    assert isinstance(backend, SQLiteBackend)
+    file_store.memories.put_many(memory(id) for id in "abcdef")
+    file_store.vectors.put_many(np.eye(2, 8), memory_ids="ab", ids="ab")
+    assert len(file_store.vectors.nearest(np.ones(8))) == 2
+
+    def fail(_: object) -> None:
+        raise MemoryError
+
+    def put_and_search(store: OmegaStore) -> None:
+        with store.transaction() as tx:
+            tx.vectors.put_many(np.eye(4, 8), memory_ids="cdef", ids="cdef")
+            tx.vectors.nearest(np.ones(8))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scan, "with_bits", fail)
+        with pytest.raises(MemoryError):
+            put_and_search(file_store)
+    with backend.snapshot() as session:
+        assert isinstance(session, SQLiteSession)
+        seen = session.mirrors.scan(session, Space("default", "", 8))
+        assert len(seen.nearest(np.ones(8, np.float32), 10)) == 2
+    file_store.vectors.put_many(np.eye(3, 8), memory_ids="cde", ids="cde")
+    assert len(file_store.vectors.nearest(np.ones(8))) == 5
+    assert file_store.check() == []
 
 
 def test_threads_share_a_mirror_and_each_finds_what_its_snapshot_holds(tmp_path: Path) -> None:

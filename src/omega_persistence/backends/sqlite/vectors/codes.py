@@ -35,15 +35,20 @@ def encode(matrix: NDArray[np.float32]) -> NDArray[np.void]:
 
     The same on every machine: each step is exact, or one operation rounded as IEEE 754 says.
     """
-    peaks = np.abs(matrix).max(axis=1, keepdims=True)
-    levels = matrix / np.maximum(peaks, _SMALLEST)
-    levels *= _LEVELS
-    np.rint(levels, out=levels)
+    levels = levels_of(matrix)
     lengths = np.sqrt(np.square(levels).sum(axis=1, dtype=np.float64))
     codes = np.empty(len(matrix), layout(matrix.shape[1]))
     codes["levels"] = levels
     codes["scale"] = 1 / np.maximum(lengths, 1)  # all levels are 0, or one of them is 127
     return codes
+
+
+def levels_of(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The levels in the codes of the rows of a matrix, not yet as small numbers."""
+    peaks = np.abs(matrix).max(axis=1, keepdims=True)
+    levels = matrix / np.maximum(peaks, _SMALLEST)
+    levels *= _LEVELS
+    return np.rint(levels, out=levels)
 
 
 def encode_blobs(blobs: Sequence[bytes], dimensions: int) -> list[bytes]:

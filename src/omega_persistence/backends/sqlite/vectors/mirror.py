@@ -15,7 +15,7 @@ was visited before, for an older snapshot, is still at hand.
 from __future__ import annotations
 
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from omega_persistence.backends.sqlite.session import SQLiteSession
     from omega_persistence.backends.sqlite.vectors.mirrors import Space
 
-_PAGE = 4096  # codes read at a time
+_PAGE = 512  # codes read at a time: they fit into a processor's cache
 
 _STOPS = 1000  # states that are kept in mind, for the snapshots that may still be open
 
@@ -47,10 +47,6 @@ _NEWEST = """
     WHERE number = (SELECT max(number) FROM vector_changes)"""
 
 _AT = "SELECT token FROM vector_changes WHERE number = :number"
-
-_COUNT = """
-    SELECT count(*) FROM vectors
-    WHERE namespace = :namespace AND space = :space AND dimensions = :dimensions"""
 
 _CODES = """
     SELECT vectors.seq, vector_codes.code
@@ -80,6 +76,7 @@ class Mirror:
         self._scan = _nothing()
         self._stops: dict[int, Stop] = {}
         self._fitted = 0
+        self._buried = False
 
     @property
     def size(self) -> int:
@@ -90,7 +87,7 @@ class Mirror:
         """The codes as a session sees them, which is in a transaction."""
         with self._lock:
             number = next(reversed(self._stops), 0)
-            entries = session.rows(_SINCE, number=number)
+            entries = session.rows(_SINCE, number=number) if number else []
             if entries and self._knows(entries[0][0], entries[0][2]):
                 if len(entries) > 1:
                     changed = {seq for _, seq, _ in entries[1:]}
@@ -100,7 +97,7 @@ class Mirror:
             if newest is None:  # no vector was ever written
                 return _nothing()
             if self._knows(*newest):
-                return self._scan._replace(visit=self._stops[newest[0]].visit)
+                return self._scan._replace(visit=self._stops[newest[0]].visit, whole=False)
             shared = self._shared(session)
             if shared is None:
                 self._load(session, *newest)
@@ -131,11 +128,11 @@ class Mirror:
     def _load(self, session: SQLiteSession, number: int, token: int) -> None:
         """Read all codes."""
         self._stops.clear()
-        self._scan, self._fitted = _nothing(), 0
-        ((room,),) = session.rows(_COUNT, **asdict(self._space))
+        self._scan, self._fitted, self._buried = _nothing(), 0, False
         after = -(2**63)
         while rows := session.rows(_PAGE_OF_CODES, after=after, limit=_PAGE, **asdict(self._space)):
-            self._add(*_split(rows, self._space.dimensions), room - self._scan.filled)
+            room = len(rows) if len(rows) < _PAGE else scan.BLOCK
+            self._add(*_split(rows, self._space.dimensions), room)
             after = ascending(rows[-1][0], after)
         self._stand(number, token, frozenset())
 
@@ -164,7 +161,9 @@ class Mirror:
     def _bury(self, changed: set[int]) -> None:
         seqs, died = (each[: self._scan.filled] for each in (self._scan.seqs, self._scan.died))
         gone = np.isin(seqs, np.fromiter(changed, np.int64, len(changed)))
-        died[gone & (died == scan.NEVER)] = self._scan.visit + 1
+        gone &= died == scan.NEVER
+        died[gone] = self._scan.visit + 1
+        self._buried = self._buried or bool(gone.any())
 
     def _wasteful(self) -> bool:
         """Whether so many codes are outdated that all had better be read again."""
@@ -179,7 +178,7 @@ class Mirror:
             end = blocks[-1].start + len(blocks[-1].scales) if blocks else 0
             if count == end:
                 rows = min(scan.BLOCK, max(_SMALLEST, count, room - done))
-                self._make_room(rows)
+                self._make_room(end + rows)
                 blocks = (*blocks, scan.empty(self._space.dimensions, rows, end))
                 end += rows
             block = blocks[-1]
@@ -199,10 +198,14 @@ class Mirror:
             not first or self._scan.seqs[first - 1] < seqs[0]
         )
         ordered = count if follows and (seqs[1:] > seqs[:-1]).all() else self._scan.ordered
-        self._scan = self._scan._replace(filled=count, ordered=ordered, blocks=blocks)
+        self._scan = self._scan._replace(filled=count, ordered=ordered, blocks=blocks, whole=False)
 
-    def _make_room(self, rows: int) -> None:
+    def _make_room(self, end: int) -> None:
+        """Let there be slots up to this one; a quarter more, so that they are seldom copied."""
         present = self._scan
+        if end <= len(present.seqs):
+            return
+        rows = max(end - len(present.seqs), len(present.seqs) // 4)
         self._scan = present._replace(
             seqs=np.concatenate([present.seqs, np.empty(rows, np.int64)]),
             born=np.concatenate([present.born, np.empty(rows, np.uint32)]),
@@ -213,7 +216,7 @@ class Mirror:
         """Note the state that was reached."""
         if self._scan.filled >= 2 * max(self._fitted, _SMALLEST // 2):
             self._scan, self._fitted = scan.with_bits(self._scan), self._scan.filled
-        self._scan = self._scan._replace(visit=self._scan.visit + 1)
+        self._scan = self._scan._replace(visit=self._scan.visit + 1, whole=not self._buried)
         self._stops[number] = Stop(self._scan.visit, token, changed)
         if len(self._stops) > _STOPS:
             del self._stops[next(iter(self._stops))]
@@ -226,6 +229,7 @@ def _nothing() -> Scan:
         seqs=np.empty(0, np.int64),
         ordered=0,
         visit=0,
+        whole=True,
         born=np.empty(0, np.uint32),
         died=np.empty(0, np.uint32),
         averages=None,
@@ -235,5 +239,5 @@ def _nothing() -> Scan:
 def _split(
     rows: list[tuple[int, bytes]], dimensions: int
 ) -> tuple[NDArray[np.int64], NDArray[np.void]]:
-    seqs, blobs = zip(*rows, strict=True)
-    return np.array(seqs, np.int64), codes.decode(cast("tuple[bytes, ...]", blobs), dimensions)
+    seqs = np.array([seq for seq, _ in rows], np.int64)
+    return seqs, codes.decode([code for _, code in rows], dimensions)

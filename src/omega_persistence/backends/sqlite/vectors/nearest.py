@@ -111,7 +111,7 @@ class Search:
         few = None if self._filter == ANY else self._passing()
         if few is None:
             return self._suggested(scan, query, limit)
-        found, _ = self._test(scan.among(few, query).tolist(), limit)
+        found, _ = self._test(scan.among(few, query), limit)
         return best(found, limit)
 
     def similarities(self, memory_ids: Sequence[str]) -> dict[str, float]:
@@ -150,13 +150,13 @@ class Search:
         reach = enough
         while True:
             suggested = scan.nearest(query, reach)
-            found, tested = self._test(suggested.tolist(), limit)
+            found, tested = self._test(suggested, limit)
             passing = len(suggested) * len(found) // max(1, tested)
             if reach >= scan.filled or passing >= enough // 2:
                 return best(found, limit)
             reach = max(4 * reach, reach * enough // max(1, passing))
 
-    def _test(self, seqs: list[int], limit: int) -> tuple[list[Found], int]:
+    def _test(self, seqs: NDArray[np.int64], limit: int) -> tuple[list[Found], int]:
         """Score suggestions in their order until enough pass; how many were tested.
 
         The order of codes is right but for neighbours of about the same cosine, so a few more are
@@ -168,7 +168,9 @@ class Search:
         while tested < len(seqs) and len({memory_id for memory_id, _, _ in found}) < wanted:
             step = seqs[tested : tested + max(wanted, tested)]
             sql: LiteralString = _SUGGESTED + self._condition
-            found += self._scored(self._session.rows(sql, seqs=_json(step), **self._values))
+            found += self._scored(
+                self._session.rows(sql, seqs=_json(step.tolist()), **self._values)
+            )
             tested += len(step)
         return found, tested
 

@@ -18,11 +18,13 @@ from omega_persistence.backends.sqlite.vectors import codes
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-BLOCK = 16_384
-"""Codes in a block at most: the words of two of its planes fit into a processor's cache."""
+BLOCK = 131_072
+"""Codes in a block at most: calls of numpy count with smaller ones, memory with larger ones."""
 
 NEVER = 2**32 - 1
 """A visit after every other."""
+
+_SAMPLE = 2048  # codes by which it is guessed which are close
 
 _PIECE = 4096  # codes that are looked at together when all bits are made, or all levels scored
 
@@ -55,6 +57,7 @@ class Scan(NamedTuple):
         seqs: Slot -> the vector's ``seq``.
         ordered: In how many slots, from the first on, these ascend.
         visit: Which of its visits.
+        whole: Whether the codes of all slots are there at this visit.
         born: Slot -> the visit from which on the code is there.
         died: Slot -> the visit from which on it is not; `NEVER` if it still is.
         averages: The level in each dimension above which a bit is set; None for no bits yet.
@@ -65,6 +68,7 @@ class Scan(NamedTuple):
     seqs: NDArray[np.int64]
     ordered: int
     visit: int
+    whole: bool
     born: NDArray[np.uint32]
     died: NDArray[np.uint32]
     averages: NDArray[np.int8] | None
@@ -96,7 +100,8 @@ class Scan(NamedTuple):
 
     def _by_levels(self, slots: NDArray[np.intp], query: NDArray[np.float32]) -> NDArray[np.int64]:
         """The vectors in these slots that are there at this visit, best first, ties by ``seq``."""
-        slots = slots[(self.born[slots] <= self.visit) & (self.visit < self.died[slots])]
+        if not self.whole:
+            slots = slots[(self.born[slots] <= self.visit) & (self.visit < self.died[slots])]
         seqs, distances = self.seqs[slots], -self._scores(slots, query)
         if self.ordered == self.filled:  # ties stand in their order already
             return seqs[np.argsort(distances, kind="stable")]
@@ -106,18 +111,8 @@ class Scan(NamedTuple):
         """The slots with the fewest bits that differ from those of a query: `reach` or more."""
         if reach >= self.filled or self.averages is None:
             return np.arange(self.filled)
-        levels = codes.encode(query[np.newaxis])["levels"]
-        differing = self._differing(words(levels, self.averages)[:, 0])
-        # The least number that enough have at most, by halving: numpy counts what a comparison
-        # gave many times faster than it partitions or makes a histogram.
-        low, high = 0, len(query)
-        while low < high:
-            middle = (low + high) // 2
-            if np.count_nonzero(differing <= middle) >= reach:
-                high = middle
-            else:
-                low = middle + 1
-        return np.flatnonzero(differing <= low)
+        levels = codes.levels_of(query[np.newaxis])
+        return _least(self._differing(words(levels, self.averages)[:, 0]), reach)
 
     def _differing(self, query: NDArray[np.uint64]) -> NDArray[np.unsignedinteger]:
         """How many bits of each code differ from the words of a query."""
@@ -167,12 +162,32 @@ def empty(dimensions: int, rows: int, start: int) -> Block:
     )
 
 
-def words(levels: NDArray[np.int8], averages: NDArray[np.int8]) -> NDArray[np.uint64]:
+def words(
+    levels: NDArray[np.int8] | NDArray[np.float32], averages: NDArray[np.int8]
+) -> NDArray[np.uint64]:
     """The bits of codes: a row for each plane, a column for each code."""
     rows, dimensions = levels.shape
     packed = np.zeros((rows, (dimensions + 63) // 64 * 8), np.uint8)
     packed[:, : (dimensions + 7) // 8] = np.packbits(levels > averages, axis=1)
     return packed.view(np.uint64).T
+
+
+def _least(numbers: NDArray[np.unsignedinteger], count: int) -> NDArray[np.intp]:
+    """Where the least of more than `count` numbers are, so many and what equals the last of them.
+
+    A sample tells about how great that is, so that few are partitioned: of all, numpy compares
+    many times faster than it partitions or makes a histogram.
+    """
+    sample = numbers[:: max(1, len(numbers) // _SAMPLE)]
+    share = count * len(sample) // len(numbers)
+    place = min(share + share // 4 + 2, len(sample) - 1)
+    bound = np.partition(sample, place)[place]
+    found = np.flatnonzero(numbers <= bound)
+    while len(found) < count:
+        bound += 4
+        found = np.flatnonzero(numbers <= bound)
+    least = numbers[found]
+    return found[least <= np.partition(least, count - 1)[count - 1]]
 
 
 def with_bits(scan: Scan) -> Scan:
