@@ -62,4 +62,4 @@ def connect(path: str) -> apsw.Connection:
 
 def rows(memories: Iterable[StoredMemory]) -> list[tuple[Any, ...]]:
     """What INSERT takes, with the columns that the full-text index needs."""
-    return [Memories.table.row(NAMESPACE, memory) for memory in memories]
+    return Memories.table.rows(NAMESPACE, memories)

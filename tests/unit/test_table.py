@@ -70,13 +70,13 @@ def test_a_table_with_an_expiry_shows_what_has_not_expired():
 
 def test_the_values_stand_in_the_order_of_the_statement():
     plan = Plan(id="p", memory_id="m", title="t", created_at=5)
-    assert PLANS.row("here", plan) == ("here", *astuple(plan))
+    assert PLANS.rows("here", [plan])[0] == ("here", *astuple(plan))
 
 
 def test_a_derived_column_is_written_and_never_read():
     table = Table("plans", Plan, derived={"title_folded": lambda plan: plan.title.lower()})
     plan = Plan(id="p", memory_id="m", title="T", created_at=5)
-    assert table.row("here", plan)[-1] == "t"
+    assert table.rows("here", [plan])[0][-1] == "t"
     assert "title_folded = excluded.title_folded" in table.upsert
     assert "title_folded" not in table.select
 
@@ -101,12 +101,12 @@ def test_the_statement_merges_by_the_rules():
     expected = plans[0]
     for plan in plans:
         expected = merged(expected, plan)
-        database.execute(PLANS.upsert, PLANS.row("here", plan))
+        database.execute(PLANS.upsert, PLANS.rows("here", [plan])[0])
         (row,) = database.execute(PLANS.select, {"namespace": "here"}).fetchall()
         assert row == astuple(expected)
     moved = Plan(id="p", memory_id="other", title="t", created_at=5)
     with pytest.raises(apsw.ConstraintError):
-        database.execute(PLANS.upsert, PLANS.row("here", moved))
+        database.execute(PLANS.upsert, PLANS.rows("here", [moved])[0])
     database.close()
 
 

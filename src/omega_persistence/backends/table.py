@@ -114,11 +114,14 @@ class Table(Generic[T]):
         """Every row of a namespace, expired ones too."""
         return f"DELETE FROM {self.name} WHERE namespace = :namespace"
 
-    def row(self, namespace: str, record: T) -> Row:
-        """The values of ``upsert``, in its order."""
-        if not self.derived:
-            return (namespace, *astuple(record))
-        return (namespace, *astuple(record), *(make(record) for make in self.derived.values()))
+    def rows(self, namespace: str, records: Iterable[T]) -> list[Row]:
+        """For each record the values of ``upsert``, in its order."""
+        derived = self.derived.values()
+        if not derived:
+            return [(namespace, *astuple(record)) for record in records]
+        return [
+            (namespace, *astuple(record), *(make(record) for make in derived)) for record in records
+        ]
 
     def _merge(self, column: LiteralString) -> LiteralString:
         old, new = f"{self.name}.{column}", f"excluded.{column}"

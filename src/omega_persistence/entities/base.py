@@ -181,17 +181,14 @@ class Collection(Generic[R]):
         The part of `put` and `put_many` under the lock.
         """
         self._admit(session, records)
-        self._insert(session, records, [self._row(record) for record in records])
+        self._insert(session, records, self.table.rows(self._namespace, records))
 
     def _put(self, record: R) -> None:
         """Write one checked record: a single statement, since `_admit` has nothing to ask."""
-        row = self._row(record)
-        with self._scope.insert(self.table.upsert, row) as session:
+        rows = self.table.rows(self._namespace, [record])
+        with self._scope.insert(self.table.upsert, rows[0]) as session:
             if session is not None:
-                self._insert(session, [record], [row])
-
-    def _row(self, record: R) -> Row:
-        return self.table.row(self._namespace, record)
+                self._insert(session, [record], rows)
 
     def _insert(self, session: Session, records: Sequence[R], rows: Sequence[Row]) -> None:
         try:

@@ -134,6 +134,20 @@ class SQLiteSession:
         except DRIVER_ERRORS as error:
             raise self.note(error) from error
 
+    def run_staged(self, sql: LiteralString, rows: Sequence[Row], /, **params: Value) -> int:
+        """Execute a statement that reads rows from where `staging.fill` puts them.
+
+        Returns the number of rows that it changed itself.
+        """
+        try:
+            staging.fill(self._target, rows)
+            self._target.execute(sql, _binders[sql](params))
+            changed = self.connection.changes()
+            staging.clear(self._target, rows)
+        except DRIVER_ERRORS as error:
+            raise self.note(error) from error
+        return changed
+
     def _run_each(self, sql: LiteralString, rows: Sequence[Row], before: int) -> None:
         remaining = iter(rows)
         try:

@@ -40,39 +40,61 @@ _MOST_BYTES = 4 * 1024 * 1024
 """... and fewer if they have more bytes than this together, since they are held once more."""
 
 
-class _Statements(Struct, frozen=True):
+class _Stage(Struct, frozen=True):
     create: LiteralString
-    stage: LiteralString
-    insert: LiteralString
+    fill: LiteralString
     clear: LiteralString
 
 
-@cache  # the statements are constants of this library
-def _statements(sql: LiteralString) -> _Statements:
-    """How to execute ``INSERT ... VALUES (:a, :b, ...) ...`` for many rows at once."""
-    into, _, rest = sql.partition(" VALUES (")
-    names, _, rest = rest.partition(")")
-    width = names.count(":")
+@cache
+def _stage(width: int) -> _Stage:
+    """A temporary table for rows of so many values."""
     table = cast("LiteralString", f"staged_{width}")
-    columns = cast("LiteralString", ", ".join(f"c{number}" for number in range(width)))
     values = cast("LiteralString", ", ".join("?" * width))
-    return _Statements(
-        create=f"CREATE TEMP TABLE IF NOT EXISTS {table} ({columns})",
-        stage=f"INSERT INTO temp.{table} VALUES ({values})",
-        # Without WHERE, the ON of ON CONFLICT would be read as that of a join.
-        insert=f"{into} SELECT {columns} FROM temp.{table} WHERE true ORDER BY rowid {rest}",
+    return _Stage(
+        create=f"CREATE TEMP TABLE IF NOT EXISTS {table} ({_columns(width)})",
+        fill=f"INSERT INTO temp.{table} VALUES ({values})",
         clear=f"DELETE FROM temp.{table}",
     )
 
 
+def _columns(width: int) -> LiteralString:
+    return cast("LiteralString", ", ".join(f"c{number}" for number in range(width)))
+
+
+@cache  # the statements are constants of this library
+def _inserting(sql: LiteralString) -> LiteralString:
+    """``INSERT ... VALUES (:a, :b, ...) ...`` for all rows that are staged."""
+    into, _, rest = sql.partition(" VALUES (")
+    names, _, rest = rest.partition(")")
+    width = names.count(":")
+    rows = cast("LiteralString", f"SELECT {_columns(width)} FROM temp.staged_{width}")
+    # Without WHERE, the ON of ON CONFLICT would be read as that of a join.
+    return f"{into} {rows} WHERE true ORDER BY rowid {rest}"
+
+
+def fill(target: Target, rows: Sequence[Row]) -> None:
+    """Offer rows, all of one width, to the next statement.
+
+    Rows of three values are in ``temp.staged_3`` (``c0``, ``c1``, ``c2``), in the order of
+    ``rowid``. They are held in memory until `clear`.
+    """
+    stage = _stage(len(rows[0]))
+    target.execute(stage.create)
+    target.execute(stage.clear)  # of what a failure may have left
+    target.executemany(stage.fill, rows)
+
+
+def clear(target: Target, rows: Sequence[Row]) -> None:
+    """Take them away."""
+    target.execute(_stage(len(rows[0])).clear)
+
+
 def insert(target: Target, sql: LiteralString, rows: Sequence[Row]) -> None:
     """Execute ``INSERT ... VALUES (:a, :b, ...) ...`` for all rows in their order, or for none."""
-    statements = _statements(sql)
-    target.execute(statements.create)
-    target.execute(statements.clear)  # of what a failure may have left
-    target.executemany(statements.stage, rows)
-    target.execute(statements.insert)
-    target.execute(statements.clear)
+    fill(target, rows)
+    target.execute(_inserting(sql))
+    clear(target, rows)
 
 
 def key(row: Row) -> Row:

@@ -4,36 +4,38 @@ from __future__ import annotations
 
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, LiteralString, cast
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from omega_persistence.backends.sqlite.vectors import codes
 from omega_persistence.errors import CorruptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from omega_persistence.backends import Session
+    from omega_persistence.backends.sqlite.session import SQLiteSession
 
 _BATCH = 1000  # vectors that are encoded together
 
-# A statement for one vector, which is what most agents write at a time; two for a batch.
+# One vector is what most agents write at a time.
 _WRITE_ONE = """
     INSERT INTO vector_codes (seq, code)
     SELECT seq, :code FROM vectors WHERE namespace = :namespace AND id = :id
     ON CONFLICT (seq) DO UPDATE SET code = excluded.code
 """
 
-_ROWS: LiteralString = "SELECT id, seq FROM vectors WHERE namespace = :namespace AND id "
-
+# Of rows (id, code). CROSS JOIN is a join that keeps its order.
 _WRITE = """
-    INSERT INTO vector_codes (seq, code) VALUES (:seq, :code)
+    INSERT INTO vector_codes (seq, code)
+    SELECT vectors.seq, c1
+    FROM temp.staged_2 CROSS JOIN vectors ON vectors.namespace = :namespace AND vectors.id = c0
+    WHERE true
     ON CONFLICT (seq) DO UPDATE SET code = excluded.code
 """
 
 
-def write(session: Session, namespace: str, vectors: Sequence[tuple[str, int, bytes]]) -> None:
+def write(
+    session: SQLiteSession, namespace: str, vectors: Sequence[tuple[str, int, bytes]]
+) -> None:
     """Write the codes of vectors, (id, dimensions, float32 numbers), that are in the file."""
     if len(vectors) == 1:
         ((id, dimensions, blob),) = vectors
@@ -42,13 +44,18 @@ def write(session: Session, namespace: str, vectors: Sequence[tuple[str, int, by
         return
     for start in range(0, len(vectors), _BATCH):
         batch = vectors[start : start + _BATCH]
-        listed = msgspec.json.encode([id for id, *_ in batch]).decode()
-        rows = session.rows(_ROWS + session.among, namespace=namespace, ids=listed)
-        seqs = dict(cast("list[tuple[str, int]]", rows))
-        if any(id not in seqs for id, *_ in batch):
+        rows = [
+            row
+            for dimensions, alike in groupby(batch, itemgetter(1))
+            for row in _coded(dimensions, alike)
+        ]
+        if session.run_staged(_WRITE, rows, namespace=namespace) != len(rows):
             message = "a vector that was written cannot be found by its id"
             raise CorruptionError(message, hint="See check().")
-        for dimensions, alike in groupby(batch, itemgetter(1)):
-            ids, _, blobs = zip(*alike, strict=True)
-            coded = codes.encode_blobs(cast("tuple[bytes, ...]", blobs), dimensions)
-            session.run_many(_WRITE, list(zip(map(seqs.__getitem__, ids), coded, strict=True)))
+
+
+def _coded(
+    dimensions: int, vectors: Iterable[tuple[str, int, bytes]]
+) -> Iterator[tuple[str, bytes]]:
+    ids, _, blobs = zip(*vectors, strict=True)
+    return zip(ids, codes.encode_blobs(blobs, dimensions), strict=True)
