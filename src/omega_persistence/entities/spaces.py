@@ -34,6 +34,20 @@ _SERVED = """
         (SELECT space FROM vectors WHERE namespace = :namespace LIMIT 1))
 """
 
+# The first and the last in the order of the index, which is one only as a rule; and the one chosen.
+_ENDS = """
+    SELECT
+        (SELECT space FROM vectors WHERE namespace = :namespace
+         ORDER BY space, dimensions LIMIT 1),
+        (SELECT dimensions FROM vectors WHERE namespace = :namespace
+         ORDER BY space, dimensions LIMIT 1),
+        (SELECT space FROM vectors WHERE namespace = :namespace
+         ORDER BY space DESC, dimensions DESC LIMIT 1),
+        (SELECT dimensions FROM vectors WHERE namespace = :namespace
+         ORDER BY space DESC, dimensions DESC LIMIT 1),
+        (SELECT space FROM serving_spaces WHERE namespace = :namespace)
+"""
+
 # Seeks in the index, two for each space and length, and never a scan. UNION, and not UNION ALL,
 # since in a damaged index one may follow itself for ever.
 _SPACES = """
@@ -78,9 +92,14 @@ def searched(session: Session, namespace: str, dimensions: int, space: str | Non
     Raises:
         InvalidDataError: it fits no space, not the one that is named, or several.
     """
-    rows = session.rows(_SPACES, namespace=namespace)
+    ((first, least, last, greatest, chosen),) = session.rows(_ENDS, namespace=namespace)
+    if first is None:
+        return None
+    rows = [(first, least)]
+    if rows != [(last, greatest)]:
+        rows = session.rows(_SPACES, namespace=namespace)
     if space is None:
-        space = serving(session, namespace)
+        space = chosen
     known = [(name, length) for name, length in rows if space is None or name == space]
     fitting = [name for name, length in known if length == dimensions]
     if not known or len(fitting) == 1:

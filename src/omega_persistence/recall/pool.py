@@ -109,7 +109,8 @@ def gather(session: Session, namespace: str, query: Query) -> dict[str, Candidat
         others = list(pool.keys() - cosines.keys())
         cosines.update(session.similarities(namespace, query.space, query.vector, others))
         for id, cosine in cosines.items():
-            pool[id].cosine = cosine
+            if id in pool:  # in a damaged file a vector may have lost its memory
+                pool[id].cosine = cosine
     return pool
 
 

@@ -63,9 +63,15 @@ _MEMORY = """
 
 _OF_SPACE = "+vectors.space = :space AND +vectors.dimensions = :dimensions"
 
-_SUGGESTED = f"""{_COLUMNS}
-    FROM json_each(:seqs) CROSS JOIN vectors ON vectors.seq = json_each.value {_MEMORY}
-    WHERE +vectors.namespace = :namespace AND {_OF_SPACE} AND """
+_SUGGESTED = f"{_COLUMNS} FROM json_each(:seqs) CROSS JOIN vectors ON vectors.seq = json_each.value"
+
+_THERE = f"WHERE +vectors.namespace = :namespace AND {_OF_SPACE}"
+
+_ALL_SUGGESTED = f"{_SUGGESTED} {_THERE}"
+
+_VISIBLE_SUGGESTED = f"{_SUGGESTED} {_MEMORY} {_THERE} AND "
+
+_EXPIRED = "SELECT 1 FROM memories WHERE namespace = :namespace AND expires_at <= :now LIMIT 1"
 
 _OF_MEMORIES = f"""{_COLUMNS}
     FROM json_each(:ids) CROSS JOIN vectors ON vectors.memory_id = json_each.value
@@ -111,7 +117,7 @@ class Search:
         few = None if self._filter == ANY else self._passing()
         if few is None:
             return self._suggested(scan, query, limit)
-        found, _ = self._test(scan.among(few, query), limit)
+        found, _ = self._test(scan.among(few, query), limit, passing=True)
         return best(found, limit)
 
     def similarities(self, memory_ids: Sequence[str]) -> dict[str, float]:
@@ -150,24 +156,29 @@ class Search:
         reach = enough
         while True:
             suggested = scan.nearest(query, reach)
-            found, tested = self._test(suggested, limit)
+            found, tested = self._test(suggested, limit, passing=self._filter == ANY)
             passing = len(suggested) * len(found) // max(1, tested)
             if reach >= scan.filled or passing >= enough // 2:
                 return best(found, limit)
             reach = max(4 * reach, reach * enough // max(1, passing))
 
-    def _test(self, seqs: NDArray[np.int64], limit: int) -> tuple[list[Found], int]:
+    def _test(
+        self, seqs: NDArray[np.int64], limit: int, *, passing: bool
+    ) -> tuple[list[Found], int]:
         """Score suggestions in their order until enough pass; how many were tested.
 
         The order of codes is right but for neighbours of about the same cosine, so a few more are
-        scored than are wanted.
+        scored than are wanted. Where all pass the filter and nothing has expired, the memories
+        need not be visited.
         """
+        sql: LiteralString = _VISIBLE_SUGGESTED + self._condition
+        if passing and self._session.row(_EXPIRED, namespace=self._space.namespace) is None:
+            sql = _ALL_SUGGESTED
         wanted = limit + limit // 4 + 2
         found: list[Found] = []
         tested = 0
         while tested < len(seqs) and len({memory_id for memory_id, _, _ in found}) < wanted:
             step = seqs[tested : tested + max(wanted, tested)]
-            sql: LiteralString = _SUGGESTED + self._condition
             found += self._scored(
                 self._session.rows(sql, seqs=_json(step.tolist()), **self._values)
             )
@@ -183,6 +194,8 @@ class Search:
         if not rows:
             return []
         ids, vector_ids, blobs, _ = zip(*rows, strict=True)
+        if {*map(type, ids), *map(type, vector_ids)} != {str}:
+            raise CorruptionError("the id of a vector is not text", hint="See check().")
         vectors = codes.matrix(blobs, self._space.dimensions).astype(np.float64)
         products = np.vecdot(vectors, self._query)
         lengths = np.sqrt(np.vecdot(vectors, vectors))
