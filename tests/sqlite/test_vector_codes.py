@@ -55,6 +55,7 @@ def test_a_code_has_the_direction_of_its_vector(
     vectors = (random.standard_normal((rows, dimensions)) * size).astype(np.float32)
     blobs = codes.encode_blobs([row.tobytes() for row in vectors], dimensions)
     assert blobs == [codes.encode(row[np.newaxis]).tobytes() for row in vectors]
+    assert blobs == [codes.encode_one(row.tobytes()) for row in vectors]
     decoded = codes.decode(blobs, dimensions)
     units = vectors.astype(float) / np.linalg.norm(vectors.astype(float), axis=1, keepdims=True)
     coded = decoded["levels"] * decoded["scale"][:, np.newaxis].astype(float)

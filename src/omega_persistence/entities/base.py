@@ -228,6 +228,8 @@ class Children(Collection[R]):
             self.write(session, [record])
 
     def _admit(self, session: Session, records: Sequence[R]) -> None:
+        if session.row(_EXPIRED, namespace=self._namespace) is None:
+            return
         fields = [f for f, parents in self.table.references.items() if parents == "memories"]
         rows = session.rows(
             _EXPIRED_AMONG + session.among,
@@ -250,6 +252,8 @@ class Children(Collection[R]):
                     reason.index = index
                     raise reason
 
+
+_EXPIRED = "SELECT 1 FROM memories WHERE namespace = :namespace AND expires_at <= :now LIMIT 1"
 
 # The condition is turned round so that it is looked up by id, not among all that has expired.
 _EXPIRED_AMONG = """

@@ -109,6 +109,9 @@ class SQLiteSession:
 
     def run_many(self, sql: LiteralString, rows: Sequence[Row], /) -> None:
         """Execute once per row; an error carries the position of its row."""
+        if len(rows) == 1:
+            self._run_each(sql, rows, 0)
+            return
         done = 0
         for part in staging.parts(rows):
             if not staging.worthwhile(sql, part):

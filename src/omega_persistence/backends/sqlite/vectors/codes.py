@@ -8,6 +8,8 @@ vector; the cosine of two MiniLM embeddings changes by about 0.0005.
 from __future__ import annotations
 
 from functools import lru_cache
+from math import sqrt
+from struct import pack
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,6 +51,16 @@ def levels_of(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
     levels = matrix / np.maximum(peaks, _SMALLEST)
     levels *= _LEVELS
     return np.rint(levels, out=levels)
+
+
+def encode_one(blob: bytes) -> bytes:
+    """The code of a vector, as `encode` makes it, for less than half of its cost."""
+    numbers = np.frombuffer(blob, "<f4")
+    peak = max(numbers.max(), -numbers.min(), _SMALLEST)
+    levels = np.rint(numbers / peak * _LEVELS)
+    wide = levels.astype(np.float64)
+    length = sqrt(wide.dot(wide))
+    return pack("<f", 1 / max(length, 1)) + levels.astype(np.int8).tobytes()
 
 
 def encode_blobs(blobs: Sequence[bytes], dimensions: int) -> list[bytes]:
