@@ -64,6 +64,14 @@ def test_a_code_has_the_direction_of_its_vector(
     assert (np.linalg.norm(coded - units, axis=1) <= 2.1 * bound).all()
 
 
+@pytest.mark.parametrize("dimensions", [1, 1040, 1041, 1042, 100_000])
+def test_the_length_of_a_code_is_exact_however_long_it_is(dimensions: int) -> None:
+    """As it is where all levels are the greatest, whose squares add up to the most."""
+    code = codes.encode(np.full((1, dimensions), -0.3, np.float32))
+    assert code["scale"][0] == np.float32(1 / (127 * np.sqrt(dimensions)))
+    assert codes.encode_one(np.full(dimensions, -0.3, "<f4").tobytes()) == code.tobytes()
+
+
 @pytest.mark.parametrize("dimensions", [1, 63, 64, 65, 200, 384, 1000])
 @pytest.mark.parametrize("block", [7, 1000])
 def test_the_first_level_counts_the_bits_that_differ(
@@ -105,7 +113,7 @@ def test_those_with_the_fewest_bits_that_differ_are_chosen(
 
 def test_nearly_all_are_found_among_many(tmp_path: Path) -> None:
     vectors, questions = np.split(clustered(6050, 384), [6000])
-    assert len(vectors) > 3 * nearest.REACH
+    assert len(vectors) > 10 * nearest.FEWEST
     store_of(tmp_path / "store.db", vectors)
     with OmegaStore(tmp_path / "store.db") as store:
         right = sum(

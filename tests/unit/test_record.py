@@ -23,6 +23,7 @@ from omega_persistence.entities.record import (
     encode_json,
     finite_floats,
     new_id,
+    new_ids,
 )
 from omega_persistence.entities.skills import fold, trigger
 from samples import memory
@@ -71,8 +72,7 @@ print(record.new_id(), flush=True)
 
 
 def test_an_id_is_a_uuid_of_version_seven():
-    for _ in range(1000):
-        text = new_id()
+    for text in (*(new_id() for _ in range(1000)), *new_ids(1000)):
         assert re.fullmatch(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", text)
         made = uuid.UUID(text)
         assert made.version == 7
@@ -81,6 +81,10 @@ def test_an_id_is_a_uuid_of_version_seven():
 
 def test_later_ids_sort_later():
     made = [new_id() for _ in range(20_000)]
+    for count in (0, 1, 2, 1000):
+        several = new_ids(count)
+        assert len(several) == count
+        made += [*several, new_id()]
     assert made == sorted(made)
     assert len(set(made)) == len(made)
 
@@ -108,7 +112,7 @@ def test_ids_of_many_threads_differ_and_rise_in_each(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(record, "time_ns", lambda: 10**18)  # all in one millisecond
 
     def make(_thread: int) -> list[str]:
-        return [new_id() for _ in range(2_000)]
+        return [*(new_id() for _ in range(1_000)), *new_ids(999), new_id()]
 
     with ThreadPoolExecutor(8) as pool:
         parts = list(pool.map(make, range(8)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from operator import attrgetter
+from struct import unpack
 from sys import byteorder
 from threading import Lock
 from time import time, time_ns
@@ -80,16 +81,32 @@ def new_id() -> str:
     (method 1 of section 6.2); 32 random bits follow, which also tell apart what two processes may
     draw at once.
     """
-    global _last_id  # noqa: PLW0603 - the one piece of state that makes ids monotonic
     noise = int.from_bytes(os.urandom(9), "big")
+    return _id(_numbers(1, noise >> 32), noise & 0xFFFFFFFF)
+
+
+def new_ids(count: int) -> list[str]:
+    """So many of them in their order, each for half of what `new_id` costs."""
+    noise = os.urandom(5 + 4 * count)
+    first = _numbers(count, int.from_bytes(noise[:5], "big"))
+    randoms = unpack(f">{count}I", noise[5:])
+    return [_id(first + place, random) for place, random in enumerate(randoms)]
+
+
+def _numbers(count: int, start: int) -> int:
+    """The first of so many numbers that nobody else in the process gets."""
+    global _last_id  # noqa: PLW0603 - the one piece of state that makes ids monotonic
     with _ids:
-        ordered = max(_last_id + 1, time_ns() // 1_000_000 << 42 | noise >> 32)
-        _last_id = ordered
-    text = (
-        f"{ordered >> 42:012x}7{ordered >> 30 & 0xFFF:03x}"
-        f"{0x8000 | ordered >> 16 & 0x3FFF:04x}{ordered & 0xFFFF:04x}{noise & 0xFFFFFFFF:08x}"
+        first = max(_last_id + 1, time_ns() // 1_000_000 << 42 | start)
+        _last_id = first + count - 1
+    return first
+
+
+def _id(number: int, random: int) -> str:
+    return (
+        f"{number >> 58:08x}-{number >> 42 & 0xFFFF:04x}-7{number >> 30 & 0xFFF:03x}"
+        f"-{0x8000 | number >> 16 & 0x3FFF:04x}-{number & 0xFFFF:04x}{random:08x}"
     )
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def _unlock() -> None:

@@ -9,7 +9,7 @@ from omega_persistence.entities import spaces
 from omega_persistence.entities.arrays import float32
 from omega_persistence.entities.base import SHARED, Children, checked_limit, require_kind
 from omega_persistence.entities.filters import checked_filter
-from omega_persistence.entities.record import check_text, checked, new_id
+from omega_persistence.entities.record import check_text, checked, new_ids
 from omega_persistence.entities.vector_records import StoredVector, VectorHit, vectors_of
 from omega_persistence.errors import InvalidDataError, NotFoundError
 
@@ -104,7 +104,7 @@ class Vectors(Children[StoredVector]):
             return super().put_many(cast("Iterable[StoredVector]", records))
         matrix = float32(cast("NDArray[Any]", records), 2)
         owners = list(memory_ids)
-        names = [new_id() for _ in owners] if ids is None else list(ids)
+        names = new_ids(len(owners)) if ids is None else list(ids)
         if not len(owners) == len(names) == len(matrix):
             message = f"{len(matrix)} rows need as many ids: not {len(owners)}, nor {len(names)}"
             raise InvalidDataError(message, field="memory_ids")

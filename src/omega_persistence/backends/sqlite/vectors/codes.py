@@ -38,7 +38,9 @@ def encode(matrix: NDArray[np.float32]) -> NDArray[np.void]:
     The same on every machine: each step is exact, or one operation rounded as IEEE 754 says.
     """
     levels = levels_of(matrix)
-    lengths = np.sqrt(np.square(levels).sum(axis=1, dtype=np.float64))
+    # Sums of so many squares of levels are whole numbers that float32 holds.
+    wide = levels if matrix.shape[1] <= 2**24 // 127**2 else levels.astype(np.float64)
+    lengths = np.sqrt(np.vecdot(wide, wide).astype(np.float64))
     codes = np.empty(len(matrix), layout(matrix.shape[1]))
     codes["levels"] = levels
     codes["scale"] = 1 / np.maximum(lengths, 1)  # all levels are 0, or one of them is 127
