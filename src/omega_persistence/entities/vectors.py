@@ -153,7 +153,7 @@ class Vectors(Children[StoredVector]):
             InvalidDataError: the space holds vectors of other lengths only, or several spaces
                 have vectors of that length and none was named.
 
-        Cost: linear in the vectors of the space, two or three milliseconds for 100,000 of 384
+        Cost: linear in the vectors of the space, two milliseconds for 100,000 of 384
         dimensions; an exact search takes some hundred times as long. The first search of a
         process reads all codes of the space, which then stay in memory, a byte for each number.
         """

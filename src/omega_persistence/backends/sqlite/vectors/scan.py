@@ -26,7 +26,9 @@ NEVER = 2**32 - 1
 
 _SAMPLE = 2048  # codes by which it is guessed which are close
 
-_PIECE = 4096  # codes that are looked at together when all bits are made, or all levels scored
+_PIECE = 4096  # codes whose bits are made together
+
+_SCORED = 512  # codes whose levels are scored together: as floats they fit into a cache
 
 
 class Block(NamedTuple):
@@ -142,7 +144,7 @@ class Scan(NamedTuple):
         for block in self.blocks:
             end = int(np.searchsorted(slots, block.start + len(block.scales)))
             while done < end:
-                stop = min(end, done + _PIECE)
+                stop = min(end, done + _SCORED)
                 inside = slots[done:stop] - block.start
                 levels = block.levels.take(inside, axis=0).astype(np.float32)
                 # Not a matrix product, whose threads cost more than they save at this size.
