@@ -10,6 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import apsw
+from msgspec.structs import replace
 
 from campaigns.disk import Disk
 from campaigns.hostile.calls import NEW, fill
@@ -116,9 +117,10 @@ def _log(path: str, recorder: Recorder) -> int:
     """Cut off with a log beside it; returns after how many events."""
     _store(path)
     with OmegaStore(path) as store:
-        store.memories.put(NEW["memories"])
+        # Not under the ids of NEW, which no file has yet.
+        store.memories.put(replace(NEW["memories"], id="last"))
         store.in_namespace("other").skills.delete("evil")
-        store.causal_edges.put(NEW["causal_edges"])
+        store.causal_edges.put(replace(NEW["causal_edges"], id="last"))
         return len(recorder.events)
 
 

@@ -197,6 +197,44 @@ def test_a_file_made_by_an_altered_schema_step_is_refused_untouched(filled: Path
     assert_refused(filled, SchemaError, "schema step 1 of the file is not the one")
 
 
+@pytest.mark.parametrize(
+    ("sql", "name"),
+    [
+        ("CREATE TRIGGER t AFTER INSERT ON memories BEGIN DELETE FROM skills; END", "trigger t"),
+        ("CREATE VIEW v AS SELECT 1", "view v"),
+        ("CREATE TABLE t (a CHECK (a > 0))", "table t"),
+        ("CREATE TABLE t (a, b AS (a + 1))", "table t"),
+        ("CREATE TABLE t (a DEFAULT (random()))", "table t"),
+        ("CREATE TABLE t (a, b gEnErAtEd always aS (a))", "table t"),
+        ("CREATE VIRTUAL TABLE t USING fts5(a)", "table t"),
+        ("CREATE INDEX i ON memories (lower(content))", "index i"),
+        ("CREATE INDEX i ON memories (id) WHERE content <> ''", "index i"),
+        (
+            """
+            CREATE TABLE t (a);
+            PRAGMA writable_schema = on;
+            UPDATE sqlite_schema SET sql = CAST(sql AS BLOB) WHERE name = 't'
+            """,
+            "table t",
+        ),
+    ],
+)
+def test_a_file_in_which_something_of_others_could_run_is_refused_untouched(
+    sql: str, name: str, filled: Path
+) -> None:
+    execute(filled, sql)
+    assert_refused(filled, SchemaError, f"holds what this library did not make: .*{name}")
+
+
+def test_plain_tables_and_indexes_of_others_may_stay(filled: Path) -> None:
+    execute(filled, "CREATE TABLE asides (id INTEGER PRIMARY KEY, checked TEXT DEFAULT 'no', b)")
+    execute(filled, "CREATE INDEX by_content ON memories (content COLLATE nocase DESC, id)")
+    with OmegaStore(filled) as store:
+        store.memories.put(memory("m"))
+        assert store.check() == []
+    assert execute(filled, "SELECT count(*) FROM asides") == [(0,)]
+
+
 def test_a_file_marked_as_ours_without_a_schema_is_refused_untouched(tmp_path: Path) -> None:
     path = tmp_path / "marked.db"
     connection = apsw.Connection(str(path))

@@ -55,7 +55,7 @@ def test_a_code_has_the_direction_of_its_vector(
     vectors = (random.standard_normal((rows, dimensions)) * size).astype(np.float32)
     blobs = codes.encode_blobs([row.tobytes() for row in vectors], dimensions)
     assert blobs == [codes.encode(row[np.newaxis]).tobytes() for row in vectors]
-    assert blobs == [codes.encode_one(row.tobytes()) for row in vectors]
+    assert blobs == [codes.encode_one(row.tobytes(), dimensions) for row in vectors]
     decoded = codes.decode(blobs, dimensions)
     units = vectors.astype(float) / np.linalg.norm(vectors.astype(float), axis=1, keepdims=True)
     coded = decoded["levels"] * decoded["scale"][:, np.newaxis].astype(float)
@@ -69,7 +69,9 @@ def test_the_length_of_a_code_is_exact_however_long_it_is(dimensions: int) -> No
     """As it is where all levels are the greatest, whose squares add up to the most."""
     code = codes.encode(np.full((1, dimensions), -0.3, np.float32))
     assert code["scale"][0] == np.float32(1 / (127 * np.sqrt(dimensions)))
-    assert codes.encode_one(np.full(dimensions, -0.3, "<f4").tobytes()) == code.tobytes()
+    assert (
+        codes.encode_one(np.full(dimensions, -0.3, "<f4").tobytes(), dimensions) == code.tobytes()
+    )
 
 
 @pytest.mark.parametrize("dimensions", [1, 63, 64, 65, 200, 384, 1000])
@@ -263,11 +265,12 @@ def test_a_vector_whose_id_is_no_text_is_damage(tmp_path: Path) -> None:
         assert store.check() != []
 
 
+@pytest.mark.parametrize("rows", [1, 3])
 @pytest.mark.parametrize("damage", ["dimensions = 0, data_blob = x''", "dimensions = -1"])
 def test_a_vector_without_dimensions_is_damage_to_those_who_need_its_numbers(
-    path: Path, damage: str
+    path: Path, damage: str, rows: int
 ) -> None:
-    store_of(path, np.array([[1, 1], [1, 2], [2, 1]], np.float32))
+    store_of(path, np.array([[1, 1], [1, 2], [2, 1]], np.float32)[:rows])
     execute(path, f"PRAGMA ignore_check_constraints = on; UPDATE vectors SET {damage}")
     with OmegaStore(path) as store:
         assert {problem.kind for problem in store.check()} == {"integrity"}

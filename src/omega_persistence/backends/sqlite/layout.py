@@ -59,8 +59,10 @@ def missing(objects: Iterable[Object], steps: tuple[Step, ...]) -> list[str]:
 
 
 def _harmless(sql: str | None) -> bool:
-    if not sql:  # the index of a PRIMARY KEY or a UNIQUE
+    if sql is None:  # the index of a PRIMARY KEY or a UNIQUE
         return True
+    if type(sql) is not str:  # in a damaged file
+        return False
     if sql.startswith("CREATE TABLE "):
         folded = sql.casefold()
         if not any(letters in folded for letters in _LETTERS):

@@ -38,8 +38,9 @@ def write(
 ) -> None:
     """Write the codes of vectors, (id, dimensions, float32 numbers), that are in the file."""
     if len(vectors) == 1:
-        ((id, _, blob),) = vectors
-        session.run(_WRITE_ONE, namespace=namespace, id=id, code=codes.encode_one(blob))
+        ((id, dimensions, blob),) = vectors
+        code = codes.encode_one(blob, dimensions)
+        session.run(_WRITE_ONE, namespace=namespace, id=id, code=code)
         return
     for start in range(0, len(vectors), _BATCH):
         batch = vectors[start : start + _BATCH]
