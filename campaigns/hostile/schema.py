@@ -218,8 +218,10 @@ def through_sql(random: Random, image: Image, folder: str) -> None:
             random.choice(_CHANGES)(random, connection)
         finally:
             connection.close()
+        changed = read_folder(folder)
     except (apsw.Error, UnicodeDecodeError) as error:  # after another change this one is impossible
         raise UnfitError from error
+    except MemoryError as error:  # a damaged file may be made to grow without bound
+        raise UnfitError from error
     image.clear()
-    changed = read_folder(folder)
     image[STORE] = bytearray(changed[STORE])

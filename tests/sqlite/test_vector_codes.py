@@ -245,26 +245,6 @@ def test_a_vector_that_lost_its_memory_is_damage_that_recall_passes_by(tmp_path:
         assert {problem.kind for problem in store.check()} == {"foreign_key"}
 
 
-def test_a_vector_whose_id_is_no_text_is_damage(tmp_path: Path) -> None:
-    path = tmp_path / "store.db"
-    store_of(path, np.array([[1, 1], [1, 2], [2, 1]], np.float32))
-    execute(
-        path,
-        """
-        PRAGMA writable_schema = on;
-        UPDATE sqlite_schema SET sql = replace(sql, 'STRICT', '') WHERE name = 'vectors';
-        PRAGMA writable_schema = reset;
-        UPDATE vectors SET memory_id = x'6d' WHERE id = 'm00001';
-        PRAGMA writable_schema = on;
-        UPDATE sqlite_schema SET sql = sql || 'STRICT' WHERE name = 'vectors'
-        """,
-    )
-    with OmegaStore(path) as store:
-        with pytest.raises(CorruptionError, match="is not text"):
-            store.vectors.nearest([1, 2])
-        assert store.check() != []
-
-
 @pytest.mark.parametrize("rows", [1, 3])
 @pytest.mark.parametrize("damage", ["dimensions = 0, data_blob = x''", "dimensions = -1"])
 def test_a_vector_without_dimensions_is_damage_to_those_who_need_its_numbers(

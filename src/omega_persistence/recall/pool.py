@@ -11,6 +11,7 @@ from omega_persistence.backends.filters import ANY, Filter
 from omega_persistence.backends.questions import Question
 from omega_persistence.backends.scopes import Joined
 from omega_persistence.entities import Collections
+from omega_persistence.entities.record import introduce
 from omega_persistence.errors import CorruptionError
 from omega_persistence.recall.ranking import Candidate
 
@@ -138,7 +139,10 @@ def _load(
 ) -> dict[str, Candidate]:
     listed = msgspec.json.encode(list(ids)).decode()
     rows = session.rows(sql + session.among, namespace=namespace, ids=listed)
-    if not all(type(row[3]) is int and type(row[4]) is float for row in rows):
-        message = "the time or the importance of a memory is not a number"
-        raise CorruptionError(message, hint="See check().")
-    return {row[0]: Candidate(*row) for row in rows}
+    introduce(Candidate)
+    try:
+        found = msgspec.convert(rows, list[Candidate])
+    except msgspec.ValidationError as error:
+        message = f"a memory is not as it was stored: {error}"
+        raise CorruptionError(message, hint="See check().") from error
+    return {each.id: each for each in found}

@@ -18,7 +18,7 @@ BEST_OF_SESSION = (1.0, 0.6, 0.36, 0.216)
 """How much each of the best memories of a session counts for what the session is worth."""
 
 
-class Candidate(Struct, gc=False):
+class Candidate(Struct, array_like=True, gc=False):
     """A memory that may be an answer, or lies next to one.
 
     Attributes:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from omega_persistence.entities.embedding import speaker_of
 from omega_persistence.entities.memories import StoredMemory
 from omega_persistence.entities.record import checked, encode_json
+from omega_persistence.errors import CorruptionError, InvalidDataError
 from omega_persistence.remembering.drafts import SEPARATOR
 
 if TYPE_CHECKING:
@@ -54,7 +55,14 @@ def merged(old: StoredMemory, new: StoredMemory) -> StoredMemory:
 
     The rules of `put` apply when it is written: the earlier ``created_at`` stays, and the later
     ``last_accessed``.
+
+    Raises:
+        CorruptionError: the older breaks a rule, which no memory did when it was stored.
     """
+    try:
+        old = checked(old, StoredMemory)
+    except InvalidDataError as error:
+        raise CorruptionError(f"in the file, {error}", hint="See check().") from error
     metadata = old.metadata | new.metadata
     tags = _union(_texts(old.metadata, "tags"), _texts(new.metadata, "tags"))
     if tags:

@@ -17,6 +17,7 @@ import msgspec
 
 from omega_persistence.backends.filters import ANY
 from omega_persistence.backends.sqlite.filters import condition
+from omega_persistence.errors import CorruptionError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -284,6 +285,8 @@ class Tokenizer:
 
     def __call__(self, text: str) -> list[Token]:
         """Its words, with their places in characters."""
+        if type(text) is not str:
+            raise CorruptionError("the text of a memory is not text", hint="See check().")
         encoded = text.encode()
         found = self._tokenize(encoded, apsw.FTS5_TOKENIZE_DOCUMENT, None, include_colocated=False)
         tokens = cast("list[Token]", found)
