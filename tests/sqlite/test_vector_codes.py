@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from omega_persistence import CorruptionError, OmegaStore
 from omega_persistence.backends.sqlite.backend import SQLiteBackend
 from omega_persistence.backends.sqlite.errors import ascending
 from omega_persistence.backends.sqlite.session import SQLiteSession
-from omega_persistence.backends.sqlite.vectors import codes, mirrors, nearest, scan
+from omega_persistence.backends.sqlite.vectors import codes, mirror, mirrors, nearest, scan
 from omega_persistence.backends.sqlite.vectors.mirrors import Space
 from samples import memory, vector
 from sqlite.support import execute, python
@@ -152,13 +154,14 @@ def test_a_filter_that_few_pass_is_answered_from_their_codes_wherever_they_are(
 
         def all_are_right() -> None:
             for number, query in enumerate(queries):
-                found, exact = (
-                    store.vectors.nearest(query, limit=12, session=f"s{number}", exact=each)
-                    for each in (False, True)
-                )
-                assert found == exact
-                assert len(found) > 5
+                ask = partial(store.vectors.nearest, query, limit=12, session=f"s{number}")
+                with mock.patch.object(nearest, "NARROW", -1):
+                    of_all = ask(exact=True)
+                assert ask() == ask(exact=True) == of_all
+                assert len(of_all) > 5
 
+        all_are_right()
+        assert store.vectors.nearest(queries[0])  # the codes are at hand from now on
         all_are_right()
         # Codes that are written anew, and those of new vectors, come after all others.
         again = store.vectors.get_many(ids[100:160])
@@ -302,6 +305,26 @@ with OmegaStore(sys.argv[1]) as store:
 def test_nothing_is_loaded_before_the_first_search(tmp_path: Path) -> None:
     store_of(tmp_path / "store.db", np.ones((1, 2), np.float32))
     python(LAZY, tmp_path / "store.db")
+
+
+def test_a_filter_that_few_pass_loads_nothing_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that asks once about one conversation does not read the codes of all others."""
+    rows = clustered(50, 8)
+    store_of(tmp_path / "store.db", rows)
+
+    def load(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(mirror.Mirror, "_load", load)
+    with OmegaStore(tmp_path / "store.db") as store:
+        store.memories.put_many(memory(f"m{n:05}", session="one") for n in range(30))
+        for exact in (False, True):
+            hits = store.vectors.nearest(rows[7], session="one", exact=exact)
+            assert hits[0].memory_id == "m00007"
+        with pytest.raises(AssertionError):
+            store.vectors.nearest(rows[7])
 
 
 def test_whoever_is_further_behind_than_the_log_of_changes_reads_all_again(tmp_path: Path) -> None:

@@ -31,6 +31,9 @@ class Mirrors:
         self._lock = Lock()
         self._mirrors: dict[Space, Mirror] = {}
 
+    def __contains__(self, space: Space) -> bool:
+        return space in self._mirrors
+
     def scan(self, session: SQLiteSession, space: Space) -> Scan:
         """The codes of a space as the session, which is in a transaction, sees them."""
         with self._lock:

@@ -108,15 +108,12 @@ class Search:
         """The memories whose vectors are closest, best first, ties by id."""
         if not limit:
             return []
+        few = None if self._filter == ANY else self._passing()
+        if few is not None:
+            return self._of_few(few, limit, exact=exact)
         if exact or limit >= MANY or not self._query.any():
             return self._of_all(limit)
-        scan = self._session.mirrors.scan(self._session, self._space)
-        query = self._query.astype(np.float32)
-        few = None if self._filter == ANY else self._passing()
-        if few is None:
-            return self._suggested(scan, query, limit)
-        found, _ = self._test(scan.among(few, query), limit, passing=True)
-        return best(found, limit)
+        return self._suggested(limit)
 
     def similarities(self, memory_ids: Sequence[str]) -> dict[str, float]:
         """The cosine of the closest vector of each of these memories that has one."""
@@ -133,6 +130,15 @@ class Search:
         rows = self._session.rows(sql, limit=NARROW + 1, **asdict(self._space), **values)
         return np.array(rows, np.int64).reshape(-1) if len(rows) <= NARROW else None
 
+    def _of_few(self, seqs: NDArray[np.int64], limit: int, *, exact: bool) -> list[Found]:
+        """The best of so few that all may be read, unless their codes are at hand already."""
+        if exact or not self._query.any() or self._space not in self._session.mirrors:
+            found, _ = self._test(seqs, len(seqs), passing=True)
+        else:
+            suggested = self._scan().among(seqs, self._query.astype(np.float32))
+            found, _ = self._test(suggested, limit, passing=True)
+        return best(found, limit)
+
     def _of_all(self, limit: int) -> list[Found]:
         """Every vector read and scored; memory stays constant."""
         kept: list[Found] = []
@@ -143,12 +149,13 @@ class Search:
             after = ascending(rows[-1][3], after)
         return kept
 
-    def _suggested(self, scan: Scan, query: NDArray[np.float32], limit: int) -> list[Found]:
+    def _suggested(self, limit: int) -> list[Found]:
         """The best among the memories that the codes suggest.
 
         Of what does not pass the filter only the codes know nothing: they suggest more until
         about as many as are scored without a filter would have passed.
         """
+        scan, query = self._scan(), self._query.astype(np.float32)
         few = min(REACH, max(FEWEST, NEAR * isqrt(scan.filled)))
         enough = max(few, few * 384 // self._space.dimensions, PLACES * limit)
         reach = enough
@@ -159,6 +166,9 @@ class Search:
             if reach >= scan.filled or passing >= enough // 2:
                 return best(found, limit)
             reach = max(4 * reach, reach * enough // max(1, passing))
+
+    def _scan(self) -> Scan:
+        return self._session.mirrors.scan(self._session, self._space)
 
     def _test(
         self, seqs: NDArray[np.int64], limit: int, *, passing: bool
