@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from omega_persistence import ConflictError, InvalidDataError, NotFoundError, OmegaStore
-from omega_persistence.entities import Collections
+from omega_persistence.entities import Collections, base
 from omega_persistence.entities.base import PAGE, Collection
 from omega_persistence.entities.record import new_id
 from strategies import (
@@ -139,7 +139,11 @@ def test_what_put_many_refuses_it_refuses_whole_and_names_the_place(
 
 
 @each_entity
-def test_a_conflict_in_put_many_undoes_the_rows_before_it(store: OmegaStore, entity: type[Any]):
+@pytest.mark.parametrize("part", [base.PART, 2])
+def test_a_conflict_in_put_many_undoes_the_rows_before_it(
+    store: OmegaStore, entity: type[Any], part: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(base, "PART", part)
     collection = fresh(store, entity)
     conflicting = a_conflict(collection)
     if conflicting is None:

@@ -46,7 +46,7 @@ def test_iterating_takes_the_memory_of_a_page(tmp_path: Path) -> None:
             )
     rows, streamed, at_once = map(int, python(MEASURE, path).split())
     assert rows == ROWS
-    assert streamed < 4
+    assert streamed < 12  # with the 8 MB of its connection's cache
     assert at_once > 20  # so the measure is able to tell
 
 

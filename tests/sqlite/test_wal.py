@@ -85,6 +85,25 @@ def test_a_log_of_a_large_transaction_is_emptied_after_it(store: OmegaStore, pat
     assert store.memories.count() == 50
 
 
+def test_a_large_transaction_leaves_no_pages_in_memory(
+    store: OmegaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = writer_of(store)
+
+    def held() -> int:
+        return writer.status(apsw.SQLITE_DBSTATUS_CACHE_USED)[0]
+
+    monkeypatch.setattr(checkpoints, "BULK", 200)
+    fill(store, *range(15))
+    assert held() > 60 * PAGE
+    with store.transaction() as tx:
+        for number in range(15, 65):
+            tx.memories.put(memory(f"m{number}", content=TEXT))
+        assert held() > 200 * PAGE
+    assert held() < 10 * PAGE
+    assert store.memories.count() == 65
+
+
 def test_a_log_within_bounds_keeps_its_size_to_be_used_again(
     store: OmegaStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

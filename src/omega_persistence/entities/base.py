@@ -30,6 +30,10 @@ ALL = 2**62
 SHARED = 100
 """Batches up to this size share a commit with other threads; larger ones keep them waiting."""
 
+PART = 500
+"""Records of a batch that are written together, with all that is made of them: while the pages
+that they fill are in memory."""
+
 PAGE = 1000
 """Records read at a time when a collection is iterated, at most ..."""
 
@@ -181,7 +185,9 @@ class Collection(Generic[R]):
         The part of `put` and `put_many` under the lock.
         """
         self._admit(session, records)
-        self._insert(session, records, self.table.rows(self._namespace, records))
+        for first in range(0, len(records), PART):
+            part = records[first : first + PART]
+            self._insert(session, part, self.table.rows(self._namespace, part), first)
 
     def _put(self, record: R) -> None:
         """Write one checked record: a single statement, since `_admit` has nothing to ask."""
@@ -190,7 +196,10 @@ class Collection(Generic[R]):
             if session is not None:
                 self._insert(session, [record], rows)
 
-    def _insert(self, session: Session, records: Sequence[R], rows: Sequence[Row]) -> None:
+    def _insert(
+        self, session: Session, records: Sequence[R], rows: Sequence[Row], first: int = 0
+    ) -> None:
+        """Write records, whose positions in their batch begin with ``first``."""
         try:
             session.run_many(self.table.upsert, rows)
         except (ConflictError, InvalidDataError) as error:
@@ -198,7 +207,7 @@ class Collection(Generic[R]):
 
             index = error.index or 0
             reason = explain(session, self.table, self._namespace, records[index], error)
-            reason.index = index
+            reason.index = first + index
             raise reason from error
 
     def _admit(self, session: Session, records: Sequence[R]) -> None:

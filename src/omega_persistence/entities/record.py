@@ -104,8 +104,8 @@ def _numbers(count: int, start: int) -> int:
 
 def _id(number: int, random: int) -> str:
     return (
-        f"{number >> 58:08x}-{number >> 42 & 0xFFFF:04x}-7{number >> 30 & 0xFFF:03x}"
-        f"-{0x8000 | number >> 16 & 0x3FFF:04x}-{number & 0xFFFF:04x}{random:08x}"
+        f"{number >> 58:08x}-{number >> 42 & 0xFFFF:04x}-{0x7000 | number >> 30 & 0xFFF:04x}"
+        f"-{0x8000 | number >> 16 & 0x3FFF:04x}-{(number & 0xFFFF) << 32 | random:012x}"
     )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-    from omega_persistence.backends import Progress, Session
+    from omega_persistence.backends import Progress, Row, Session
     from omega_persistence.entities.embedding import Embed, Embedder
     from omega_persistence.entities.filters import Where
 
@@ -146,16 +146,18 @@ class Vectors(Children[StoredVector]):
             min_importance: From 0 to 1.
             where: Key of the metadata -> the value it must have, or comparisons that must hold:
                 ``{"speaker": "Ann", "score": {">=": 3}}``; dots lead into objects.
-            exact: Read every vector. Otherwise the search looks through compact codes of them,
-                and of the ten closest finds 9.97 on average, sentences by a small model.
+            exact: Read every vector that may pass. Otherwise the search looks through compact
+                codes of them, and of the ten closest finds 9.97 on average, sentences by a small
+                model.
 
         Raises:
             InvalidDataError: the space holds vectors of other lengths only, or several spaces
                 have vectors of that length and none was named.
 
         Cost: linear in the vectors of the space, two milliseconds for 100,000 of 384
-        dimensions; an exact search takes some hundred times as long. The first search of a
-        process reads all codes of the space, which then stay in memory, a byte for each number.
+        dimensions; an exact search takes some hundred times as long. With a filter that no more
+        than 1,000 vectors pass, linear in these. The first other search of a process reads all
+        codes of the space, which then stay in memory, a byte for each number.
         """
         wanted = checked_limit(limit)
         numbers = float32(query, 1)
@@ -177,12 +179,6 @@ class Vectors(Children[StoredVector]):
                 self._namespace, chosen, numbers.tobytes(), wanted, filter=filter, exact=exact
             )
         return [VectorHit(*each) for each in found]
-
-    def write(self, session: Session, records: Sequence[StoredVector]) -> None:
-        """Write checked vectors into an open transaction, and what the search finds them by."""
-        super().write(session, records)
-        vectors = [(record.id, record.dimensions, record.data_blob) for record in records]
-        session.index_vectors(self._namespace, vectors)
 
     def serving_space(self) -> str | None:
         """The space that this namespace is searched in: the one chosen, else the only one.
@@ -262,6 +258,17 @@ class Vectors(Children[StoredVector]):
         if not keep_old:
             run.remove_old()
         return done
+
+    def _insert(
+        self,
+        session: Session,
+        records: Sequence[StoredVector],
+        rows: Sequence[Row],
+        first: int = 0,
+    ) -> None:
+        super()._insert(session, records, rows, first)
+        vectors = [(record.id, record.dimensions, record.data_blob) for record in records]
+        session.index_vectors(self._namespace, vectors)
 
     def _admit(self, session: Session, records: Sequence[StoredVector]) -> None:
         super()._admit(session, records)

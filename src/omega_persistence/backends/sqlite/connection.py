@@ -61,6 +61,10 @@ _PRAGMAS = """
     PRAGMA journal_size_limit = 67108864;
 """
 
+# A transaction that changes more than the 64 MiB of pages in the cache writes some of them to the
+# log before its end, and at its end reads the whole log again to mend its checksums.
+_WRITING = "PRAGMA synchronous = {}; PRAGMA cache_size = -65536"
+
 
 class Patience:
     """Waits for a lock held by another connection, until a deadline.
@@ -120,7 +124,7 @@ def connect(
             connection.limit(limit, value)
         connection.execute(_PRAGMAS).fetchall()  # else it stops where a setting returns a row
         if mode != "read":  # reads the file, which may lie where nothing can be written beside it
-            connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS[durability]}")
+            connection.execute(_WRITING.format(SYNCHRONOUS[durability]))
         if sys.platform == "darwin":  # fsync alone does not reach the platter there
             connection.execute("PRAGMA fullfsync = on; PRAGMA checkpoint_fullfsync = on").fetchall()
     except BaseException:

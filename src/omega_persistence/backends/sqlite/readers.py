@@ -182,7 +182,7 @@ class _PooledReader(Reader):
 def _open_to_read(connector: Connector, patience: Patience) -> apsw.Connection:
     # It may write, for SQLite: the first reader after a crash has to recover the log.
     connection = connector.open("write", patience)
-    connection.execute("PRAGMA query_only = on")
+    connection.execute("PRAGMA query_only = on; PRAGMA cache_size = -8192")  # 8 MiB
     return connection
 
 

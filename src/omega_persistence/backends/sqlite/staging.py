@@ -33,11 +33,8 @@ if TYPE_CHECKING:
 _FEWEST = 3
 """Rows from which on it pays."""
 
-_MOST = 1000
-"""Rows inserted at a time at most ..."""
-
 _MOST_BYTES = 4 * 1024 * 1024
-"""... and fewer if they have more bytes than this together, since they are held once more."""
+"""Bytes of rows inserted at a time, since they are held once more."""
 
 
 class _Stage(Struct, frozen=True):
@@ -116,11 +113,8 @@ def parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
     if len(rows) < _FEWEST:
         yield rows
         return
-    start = 0
-    while start < len(rows):
-        part = rows[start : start + _MOST]
-        sample = part[:: len(part) // 16 + 1]
-        size = sum(len(value) for row in sample for value in row if isinstance(value, (str, bytes)))
-        fitting = max(1, _MOST_BYTES * len(sample) // max(1, size))
-        yield part[:fitting]
-        start += min(fitting, len(part))
+    sample = rows[:: len(rows) // 16 + 1]
+    size = sum(len(value) for row in sample for value in row if isinstance(value, (str, bytes)))
+    fitting = max(1, _MOST_BYTES * len(sample) // max(1, size))
+    for start in range(0, len(rows), fitting):
+        yield rows[start : start + fitting]

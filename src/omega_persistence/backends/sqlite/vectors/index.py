@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from omega_persistence.backends.sqlite.session import SQLiteSession
 
-_BATCH = 1000  # vectors that are encoded together
-
 # One vector is what most agents write at a time.
 _WRITE_ONE = """
     INSERT INTO vector_codes (seq, code)
@@ -42,16 +40,14 @@ def write(
         code = codes.encode_one(blob, dimensions)
         session.run(_WRITE_ONE, namespace=namespace, id=id, code=code)
         return
-    for start in range(0, len(vectors), _BATCH):
-        batch = vectors[start : start + _BATCH]
-        rows = [
-            row
-            for dimensions, alike in groupby(batch, itemgetter(1))
-            for row in _coded(dimensions, alike)
-        ]
-        if session.run_staged(_WRITE, rows, namespace=namespace) != len(rows):
-            message = "a vector that was written cannot be found by its id"
-            raise CorruptionError(message, hint="See check().")
+    rows = [
+        row
+        for dimensions, alike in groupby(vectors, itemgetter(1))
+        for row in _coded(dimensions, alike)
+    ]
+    if session.run_staged(_WRITE, rows, namespace=namespace) != len(rows):
+        message = "a vector that was written cannot be found by its id"
+        raise CorruptionError(message, hint="See check().")
 
 
 def _coded(
