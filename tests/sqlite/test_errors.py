@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import apsw
 import pytest
 
@@ -16,12 +18,14 @@ from omega_persistence import (
     StorageFullError,
     UnsupportedError,
 )
+from omega_persistence.backends.sqlite import session as session_module
 from omega_persistence.backends.sqlite.errors import (
     DRIVER_ERRORS,
     says_damage,
     spoils_connection,
     translate,
 )
+from omega_persistence.backends.sqlite.session import SQLiteSession
 
 CHOSEN: dict[str, type[StorageError]] = {
     "Error": BackendError,
@@ -142,8 +146,55 @@ def test_what_is_said_about_damage_is_looked_at_again():
     assert damage == {"CorruptError", "NotADBError"}
 
 
+class Changing:
+    """A connection whose schema another process changes as statements are prepared."""
+
+    def __init__(self, connection: Any, times: int) -> None:
+        self._connection = connection
+        self.times = times
+
+    def _prepare(self) -> None:
+        self.times -= 1
+        if self.times >= 0:
+            raise apsw.SchemaChangeError("vtable constructor failed: memories_fts")
+
+    def execute(self, *arguments: Any) -> Any:
+        """Prepare, and execute."""
+        self._prepare()
+        return self._connection.execute(*arguments)
+
+    def executemany(self, sql: str, rows: Any) -> Any:
+        """The same for each row, the first of which is taken before."""
+        remaining = iter(rows)
+        first = next(remaining)
+        self._prepare()
+        return self._connection.executemany(sql, [first, *remaining])
+
+
+def test_a_statement_is_prepared_again_while_the_schema_changes():
+    """Another process that compacts the file changes it, and SQLite tries only twice."""
+    with apsw.Connection(":memory:") as connection:
+        connection.execute("CREATE TABLE t (a, b)")
+        session = SQLiteSession(connection)
+        insert = "INSERT INTO t VALUES (:a, :b)"
+        for times in (1, session_module.ATTEMPTS):
+            for work in (
+                lambda: session.rows("INSERT INTO t VALUES (:a, :b)", a=1, b=2),
+                lambda: session.run_many(insert, [(1, 2)]),
+                lambda: session.run_many(insert, [(1, 2), (3, 4)]),
+                lambda: session.run_together(insert, [(1, 2)]),
+            ):
+                before = connection.total_changes()
+                session._target = cast("Any", Changing(connection, times))
+                work()
+                assert connection.total_changes() - before in (1, 2)
+        session._target = cast("Any", Changing(connection, session_module.ATTEMPTS + 1))
+        with pytest.raises(BackendError, match="memories_fts"):
+            session.run_many(insert, [(1, 2)])
+
+
 def test_the_driver_s_exception_is_the_cause():
     with OmegaStore.new_in_memory() as store, pytest.raises(InvalidDataError) as caught:
-        store.memories.scan(limit=2**63)
-    assert isinstance(caught.value.__cause__, OverflowError)
+        store.memories.get("\ud800")
+    assert isinstance(caught.value.__cause__, UnicodeError)
     assert caught.value.hint in caught.value.__notes__

@@ -82,6 +82,9 @@ def translate(error: Exception) -> StorageError:
         return (InvalidDataError if bad_data else ConflictError)(str(error))
     if fails_checksum(error):
         return CorruptionError("a page of the file fails its checksum", hint=_RESTORE)
+    if isinstance(error, apsw.SQLError) and str(error) == "malformed JSON":
+        # All that callers give was checked.
+        return CorruptionError("a memory's metadata is not JSON", hint="See check().")
     for theirs, ours, hint in _FROM_DRIVER:
         if isinstance(error, theirs):
             return ours(str(error), hint=hint)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from operator import itemgetter, length_hint
-from typing import TYPE_CHECKING, Any, LiteralString
+from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
+
+import apsw
 
 from omega_persistence.backends import events
 from omega_persistence.backends.filters import ANY
@@ -22,14 +24,17 @@ from omega_persistence.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    import apsw
-
     from omega_persistence.backends import Row, Value
     from omega_persistence.backends.filters import Filter
     from omega_persistence.backends.questions import Question
     from omega_persistence.backends.sqlite.connection import Patience
     from omega_persistence.backends.sqlite.search import Search, Tokenizer
     from omega_persistence.backends.sqlite.timing import Timed
+
+T = TypeVar("T")
+
+ATTEMPTS = 20
+"""How often a statement is prepared while another process changes the schema again and again."""
 
 
 class SQLiteSession:
@@ -128,14 +133,16 @@ class SQLiteSession:
 
         The rows have different keys: see `staging.key`.
         """
-        target = self._target
         try:
-            if len(rows) == 1:
-                target.execute(sql, rows[0])
-            else:
-                staging.insert(target, sql, rows)
+            self._insert(sql, rows)
         except DRIVER_ERRORS as error:
-            raise self.note(error) from error
+            self._again(error, lambda: self._insert(sql, rows))
+
+    def _insert(self, sql: LiteralString, rows: Sequence[Row]) -> None:
+        if len(rows) == 1:
+            self._target.execute(sql, rows[0])
+        else:
+            staging.insert(self._target, sql, rows)
 
     def run_staged(self, sql: LiteralString, rows: Sequence[Row], /, **params: Value) -> int:
         """Execute a statement that reads rows from where `staging.fill` puts them.
@@ -156,9 +163,11 @@ class SQLiteSession:
         try:
             self._target.executemany(sql, remaining)
         except DRIVER_ERRORS as error:
-            ours = self.note(error)
-            ours.index = before + len(rows) - 1 - length_hint(remaining)
-            raise ours from error
+            try:
+                self._again(error, lambda: self._target.executemany(sql, rows))
+            except StorageError as ours:
+                ours.index = before + len(rows) - 1 - length_hint(remaining)
+                raise
 
     def search(self, namespace: str, question: Question) -> Search:
         """A question to the full-text index."""
@@ -256,7 +265,25 @@ class SQLiteSession:
         except DRIVER_ERRORS:
             self.spoilt = True  # closing the connection rolls back; the cause is on its way out
 
-    def _after_error(self, error: Exception, _sql: str, _values: tuple[Any, ...], /) -> list[Row]:
+    def _after_error(self, error: Exception, sql: str, values: tuple[Any, ...], /) -> list[Row]:
+        return self._again(error, lambda: self._target.execute(sql, values).fetchall())
+
+    def _again(self, error: Exception, work: Callable[[], T]) -> T:
+        """Do again what failed since another process changed the schema, as each VACUUM does.
+
+        SQLite does so itself, once, and finds that the full-text index cannot be opened. Nothing
+        was executed: the statement was being prepared.
+
+        Raises:
+            StorageError: what failed for another reason, or too often, is translated and noted.
+        """
+        for _ in range(ATTEMPTS):
+            if not isinstance(error, apsw.SchemaChangeError):
+                break
+            try:
+                return work()
+            except DRIVER_ERRORS as another:
+                error = another
         raise self.note(error) from error
 
     def abandon(self) -> None:
