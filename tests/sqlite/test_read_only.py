@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from omega_persistence import NotFoundError, OmegaStore, UnsupportedError
+from omega_persistence import CorruptionError, NotFoundError, OmegaStore, UnsupportedError
 from samples import memory
 from sqlite.support import execute, finish, line, python, start
 
@@ -162,6 +162,14 @@ except StorageError as error:
         each.chmod(0o644)
     with OmegaStore(locked) as store:
         assert store.memories.get("m").last_accessed == 999
+
+
+def test_damage_that_is_met_by_the_first_read_is_told_as_such(path: Path) -> None:
+    with OmegaStore(path, read_only=True) as store:
+        path.write_bytes(bytes(100) + path.read_bytes()[100:])
+        for _ in range(3):
+            with pytest.raises(CorruptionError):
+                store.memories.count()
 
 
 def test_reading_does_not_change_a_single_byte(path: Path) -> None:

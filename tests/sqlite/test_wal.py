@@ -10,7 +10,7 @@ import apsw
 import pytest
 
 from omega_persistence import OmegaStore
-from omega_persistence.backends.sqlite import checkpoints
+from omega_persistence.backends.sqlite import checkpoints, connection
 from samples import memory
 from sqlite.faulty_disk import LOG, MAIN, Disk, Fault
 from sqlite.support import Holder, execute, finish, go_on, line, start
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from omega_persistence.backends.sqlite import SQLiteBackend
+    from omega_persistence.backends.sqlite.connection import Journal
 
 PAGE = 4096
 TEXT = "word " * 4_000  # 20,000 bytes: five pages and the index of their words
@@ -85,23 +86,27 @@ def test_a_log_of_a_large_transaction_is_emptied_after_it(store: OmegaStore, pat
     assert store.memories.count() == 50
 
 
+@pytest.mark.parametrize("journal", ["wal", "truncate"])
 def test_a_large_transaction_leaves_no_pages_in_memory(
-    store: OmegaStore, monkeypatch: pytest.MonkeyPatch
+    path: Path, journal: Journal, small: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    writer = writer_of(store)
+    monkeypatch.setattr(connection, "SPARE", 300 * PAGE)
+    with OmegaStore(path, durability="normal", journal=journal) as store:
+        writer = writer_of(store)
 
-    def held() -> int:
-        return writer.status(apsw.SQLITE_DBSTATUS_CACHE_USED)[0]
+        def held() -> int:
+            return writer.status(apsw.SQLITE_DBSTATUS_CACHE_USED)[0]
 
-    monkeypatch.setattr(checkpoints, "BULK", 200)
-    fill(store, *range(15))
-    assert held() > 60 * PAGE
-    with store.transaction() as tx:
-        for number in range(15, 65):
-            tx.memories.put(memory(f"m{number}", content=TEXT))
-        assert held() > 200 * PAGE
-    assert held() < 10 * PAGE
-    assert store.memories.count() == 65
+        fill(store, *range(15))
+        assert held() > 60 * PAGE
+        with store.transaction() as tx:
+            for number in range(15, 75):
+                tx.memories.put(memory(f"m{number}", content=TEXT))
+            assert held() > 300 * PAGE
+        assert held() < 10 * PAGE
+        assert store.check() == []
+        assert held() < 10 * PAGE
+        assert store.memories.count() == 75
 
 
 def test_a_log_within_bounds_keeps_its_size_to_be_used_again(

@@ -32,9 +32,6 @@ LARGE = 64 * 1024 * 1024
 HUGE = 128 * 1024 * 1024
 """Bytes of a log that is worth waiting for."""
 
-BULK = 4000
-"""Pages of a commit that leaves more of them in memory than others will need."""
-
 WAIT = 0.25
 """Seconds that this may take: as long as the reads and writes that are under way just now."""
 
@@ -73,8 +70,6 @@ class Checkpoints:
         Returns:
             How many pages had to stay in the log because of a reader.
         """
-        if self.pages - self.due + PAGES > BULK:
-            connection.release_memory()
         self.due = self.pages + PAGES  # also when it fails
         size = files.size(self._log)
         if size <= HUGE:

@@ -61,9 +61,8 @@ _PRAGMAS = """
     PRAGMA journal_size_limit = 67108864;
 """
 
-# A transaction that changes more than the 64 MiB of pages in the cache writes some of them to the
-# log before its end, and at its end reads the whole log again to mend its checksums.
-_WRITING = "PRAGMA synchronous = {}; PRAGMA cache_size = -65536"
+SPARE = 16 * 1024 * 1024
+"""Bytes of pages that a connection may keep from one transaction to the next."""
 
 
 class Patience:
@@ -101,11 +100,13 @@ def connect(
     uri: str | None = None,
     keep_log: bool = False,
     checksums: bool = False,
+    cache: int = 0,
 ) -> apsw.Connection:
     """Open a connection with every setting but the journal mode, which belongs to the file.
 
     With ``keep_log`` closing it leaves the log beside the file as it is. A file with page checksums
-    is known by its header; with ``checksums`` an empty one will have them.
+    is known by its header; with ``checksums`` an empty one will have them. ``cache`` is how many
+    KiB of its pages are kept, if not the 2 MiB of SQLite.
     """
     flags = _FLAGS[mode] | (apsw.SQLITE_OPEN_URI if uri else 0)
     connection = open_file(uri or path, flags, wanted=checksums)
@@ -124,13 +125,22 @@ def connect(
             connection.limit(limit, value)
         connection.execute(_PRAGMAS).fetchall()  # else it stops where a setting returns a row
         if mode != "read":  # reads the file, which may lie where nothing can be written beside it
-            connection.execute(_WRITING.format(SYNCHRONOUS[durability]))
+            connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS[durability]}")
+        if cache:  # this too
+            connection.execute(f"PRAGMA cache_size = -{cache}")
         if sys.platform == "darwin":  # fsync alone does not reach the platter there
             connection.execute("PRAGMA fullfsync = on; PRAGMA checkpoint_fullfsync = on").fetchall()
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def slim(connection: apsw.Connection) -> None:
+    """Give back the pages that a large transaction, or a look at the whole file, left in memory."""
+    held, _ = connection.status(apsw.SQLITE_DBSTATUS_CACHE_USED)
+    if held > SPARE:
+        connection.release_memory()
 
 
 def set_journal(connection: apsw.Connection, journal: Journal, timeout: float) -> str:

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from omega_persistence.backends.sqlite.connection import Durability, Mode
     from omega_persistence.errors import StorageError
 
+WRITER_CACHE, READER_CACHE = 64 * 1024, 8 * 1024
+"""KiB of pages. A transaction with more changed pages writes some of them before its end, and what
+is changed again after that makes SQLite read what it has written, to mend the checksums."""
+
 
 class Connector:
     """Opens and closes the connections of one store.
@@ -73,16 +77,18 @@ class Connector:
         self._immutable = False
         self._open: set[apsw.Connection] = set()
 
-    def open(self, mode: Mode, patience: Patience | None = None) -> apsw.Connection:
+    def open(
+        self, mode: Mode, patience: Patience | None = None, *, cache: int = 0
+    ) -> apsw.Connection:
         """A new connection."""
         patience = patience or Patience(self.busy_timeout)
         try:
             try:
-                connection = self._connect(mode, patience)
+                connection = self._connect(mode, patience, cache)
             except DRIVER_ERRORS as error:
                 if not says_damage(error):
                     raise
-                connection = self._connect(mode, patience)  # before believing it
+                connection = self._connect(mode, patience, cache)  # before believing it
         except DRIVER_ERRORS as error:
             raise translate(error) from error
         self._open.add(connection)
@@ -95,6 +101,8 @@ class Connector:
         """
         if self.in_memory:
             return self.open("create", patience)
+        # Whether it can be read without writing beside it is found out below.
+        cache = 0 if self.read_only else WRITER_CACHE
         fresh = not os.path.exists(self.address)
         if fresh and not create:
             message = f"there is no store at {self.address}"
@@ -104,18 +112,18 @@ class Connector:
         if local:
             require_local(self.address)
         self.unclean = self.unclean or (not fresh and left_open(self.address))
-        connection = self.open("create" if fresh else "write", patience)
+        connection = self.open("create" if fresh else "write", patience, cache=cache)
         if fresh:
             files.make_private(self.address)
         error = _cannot_read(connection)
         if error is not None and says_damage(error):
             self.close(connection)
-            connection = self.open("write", patience)
+            connection = self.open("write", patience, cache=cache)
             error = _cannot_read(connection)
         if error is None and self._checksums_to_come and not layer.protects(connection):
             # What a crash had left of a new file, which has been rolled back only now.
             self.close(connection)
-            connection = self.open("write", patience)
+            connection = self.open("write", patience, cache=cache)
         if error is None:
             return connection
         self.close(connection)
@@ -169,7 +177,7 @@ class Connector:
     def _checksums_to_come(self) -> bool:
         return self.checksums and files.size(self.address) == 0
 
-    def _connect(self, mode: Mode, patience: Patience) -> apsw.Connection:
+    def _connect(self, mode: Mode, patience: Patience, cache: int) -> apsw.Connection:
         return connect(
             self.address,
             "read" if self.read_only else mode,
@@ -177,6 +185,7 @@ class Connector:
             durability=self._durability,
             uri=_immutable_uri(self.address) if self._immutable else None,
             checksums=self._checksums_to_come,
+            cache=cache,
         )
 
 

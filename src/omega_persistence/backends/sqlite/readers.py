@@ -8,6 +8,7 @@ from time import monotonic, time
 from typing import TYPE_CHECKING, Self
 
 from omega_persistence.backends.sqlite.connection import Patience
+from omega_persistence.backends.sqlite.connector import READER_CACHE
 from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, says_damage
 from omega_persistence.backends.sqlite.session import SQLiteSession
 from omega_persistence.errors import BackendError, BusyError, StorageError
@@ -149,9 +150,9 @@ class _PooledReader(Reader):
         self._connector = connector
 
     def _after_error(self, error: Exception, sql: str, values: tuple[Any, ...], /) -> list[Row]:
-        ours = self.note(error)
         if not says_damage(error):
-            raise ours from error
+            return super()._after_error(error, sql, values)
+        ours = self.note(error)
         # SQLite calls it damage as well when a disk fails to read.
         in_snapshot = self._in_transaction
         self._connector.close(self.connection)
@@ -181,8 +182,8 @@ class _PooledReader(Reader):
 
 def _open_to_read(connector: Connector, patience: Patience) -> apsw.Connection:
     # It may write, for SQLite: the first reader after a crash has to recover the log.
-    connection = connector.open("write", patience)
-    connection.execute("PRAGMA query_only = on; PRAGMA cache_size = -8192")  # 8 MiB
+    connection = connector.open("write", patience, cache=READER_CACHE)
+    connection.execute("PRAGMA query_only = on")
     return connection
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from omega_persistence.backends import events
 from omega_persistence.backends.sqlite import checkpoints
 from omega_persistence.backends.sqlite.checkpoints import Checkpoints
-from omega_persistence.backends.sqlite.connection import Patience
+from omega_persistence.backends.sqlite.connection import Patience, slim
+from omega_persistence.backends.sqlite.connector import WRITER_CACHE
 from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS
 from omega_persistence.backends.sqlite.held import Held
 from omega_persistence.backends.sqlite.session import SQLiteSession
@@ -176,7 +177,9 @@ class Writer:
     def _session_for_turn(self) -> SQLiteSession:
         try:
             self._connector.refuse_closed()  # it may have been closed meanwhile
-            return self._session or self.use(self._connector.open("write", self.patience))
+            if self._session is not None:
+                return self._session
+            return self.use(self._connector.open("write", self.patience, cache=WRITER_CACHE))
         except BaseException:
             self._turns.settle(None)
             raise
@@ -238,6 +241,8 @@ class Writer:
     def _settle(self, failure: BaseException | None) -> None:
         """End the turn; after an I/O error the next one gets a new connection."""
         session, log = self._session, self._checkpoints
+        if session is not None and not session.spoilt and self._connector.refusal is None:
+            slim(session.connection)
         if failure is None and log.pages < log.due and not (session and session.spoilt):
             self._turns.settle(None)
             return
