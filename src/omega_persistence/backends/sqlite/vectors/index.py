@@ -38,14 +38,15 @@ def write(
     if len(vectors) == 1:
         ((id, dimensions, blob),) = vectors
         code = codes.encode_one(blob, dimensions)
-        session.run(_WRITE_ONE, namespace=namespace, id=id, code=code)
-        return
-    rows = [
-        row
-        for dimensions, alike in groupby(vectors, itemgetter(1))
-        for row in _coded(dimensions, alike)
-    ]
-    if session.run_staged(_WRITE, rows, namespace=namespace) != len(rows):
+        written = session.run(_WRITE_ONE, namespace=namespace, id=id, code=code)
+    else:
+        rows = [
+            row
+            for dimensions, alike in groupby(vectors, itemgetter(1))
+            for row in _coded(dimensions, alike)
+        ]
+        written = session.run_staged(_WRITE, rows, namespace=namespace)
+    if written != len(vectors):
         message = "a vector that was written cannot be found by its id"
         raise CorruptionError(message, hint="See check().")
 

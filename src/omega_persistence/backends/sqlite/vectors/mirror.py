@@ -83,6 +83,11 @@ class Mirror:
         """Bytes, about; what is reserved but not filled yet takes no memory."""
         return self._scan.filled * (self._space.dimensions * 9 // 8 + 20)
 
+    @property
+    def loaded(self) -> bool:
+        """Whether there is a state to go on from."""
+        return bool(self._stops)
+
     def scan(self, session: SQLiteSession) -> Scan:
         """The codes as a session sees them, which is in a transaction."""
         with self._lock:

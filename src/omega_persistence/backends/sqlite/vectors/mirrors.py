@@ -32,7 +32,9 @@ class Mirrors:
         self._mirrors: dict[Space, Mirror] = {}
 
     def __contains__(self, space: Space) -> bool:
-        return space in self._mirrors
+        """Whether the codes of a space are in memory, be it as they were some time ago."""
+        mirror = self._mirrors.get(space)
+        return mirror is not None and mirror.loaded
 
     def scan(self, session: SQLiteSession, space: Space) -> Scan:
         """The codes of a space as the session, which is in a transaction, sees them."""

@@ -152,8 +152,9 @@ class Search:
     def _suggested(self, limit: int) -> list[Found]:
         """The best among the memories that the codes suggest.
 
-        Of what does not pass the filter only the codes know nothing: they suggest more until
-        about as many as are scored without a filter would have passed.
+        The codes know nothing of filters, nor which vectors are of one memory: they suggest more
+        until about as many as are scored without a filter would have passed, and memories enough
+        are among them.
         """
         scan, query = self._scan(), self._query.astype(np.float32)
         few = min(REACH, max(FEWEST, NEAR * isqrt(scan.filled)))
@@ -163,8 +164,9 @@ class Search:
             suggested = scan.nearest(query, reach)
             found, tested = self._test(suggested, limit, passing=self._filter == ANY)
             passing = len(suggested) * len(found) // max(1, tested)
-            if reach >= scan.filled or passing >= enough // 2:
-                return best(found, limit)
+            chosen = best(found, limit)
+            if reach >= scan.filled or (passing >= enough // 2 and len(chosen) == limit):
+                return chosen
             reach = max(4 * reach, reach * enough // max(1, passing))
 
     def _scan(self) -> Scan:
