@@ -176,10 +176,13 @@ def test_words_are_found_by_their_english_stems(store: OmegaStore):
 @pytest.mark.parametrize(
     ("content", "text", "snippet"),
     [
-        ("我昨天吃了苹果。", "苹果", "我昨天吃了**苹****果**。"),
-        ("昨日、東京へ行きました", "東京", "昨日、**東****京**へ行きました"),
-        ("카페에서 친구를 만났다", "친구", "카페에서 **친****구**를 만났다"),
-        ("ラーメンが好き", "ラーメン", "**ラ****ー****メ****ン**が好き"),
+        ("我昨天吃了苹果。", "苹果", "我昨天吃了**苹果**。"),
+        ("昨日、東京へ行きました", "東京", "昨日、**東京**へ行きました"),
+        ("카페에서 친구를 만났다", "친구", "카페에서 **친구**를 만났다"),
+        ("Python3で書いた", "python3", "**Python3**で書いた"),
+        ("用Docker部署了服务", "部署 Docker", "用**Docker部署**了服务"),
+        ("東京Tokyo", "tokyo", "東京**Tokyo**"),
+        ("ラーメンが好き", "ラーメン", "**ラーメン**が好き"),
     ],
 )
 def test_chinese_japanese_and_korean_are_found_without_blanks(

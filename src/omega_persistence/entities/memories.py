@@ -24,7 +24,7 @@ from omega_persistence.entities.record import (
 )
 from omega_persistence.entities.words import (
     checked_weight,
-    lone_characters,
+    places,
     question,
     search_terms,
 )
@@ -162,10 +162,8 @@ def _snippet(session: Session, memory: StoredMemory, words: AbstractSet[str]) ->
     if type(content) is not str:
         raise CorruptionError("the content of a memory is not text", hint="See check().")
     beginning = content[:LOOKED_AT]
-    # What the index has by the character stands in the content without blanks.
-    alone = ((start, end, beginning[start:end]) for start, end in lone_characters(beginning))
-    places = {place for place in (*session.tokens(beginning), *alone) if place[2] in words}
-    return snippet(content, sorted(places))
+    found = {place for place in places(beginning, session.tokens) if place[2] in words}
+    return snippet(content, sorted(found))
 
 
 class Memories(Collection[StoredMemory]):

@@ -36,7 +36,10 @@ def snippet(content: str, places: Iterable[Place]) -> str:
     done = start
     for first, last, _ in places:
         if start <= first and last <= stop:
-            pieces += (content[done:first], "**", content[first:last], "**")
+            if len(pieces) > 1 and first == done:  # right beside the one before
+                pieces[-1:] = (content[first:last], "**")
+            else:
+                pieces += (content[done:first], "**", content[first:last], "**")
             done = last
     return "".join((*pieces, content[done:stop], "…" if stop < len(content) else ""))
 

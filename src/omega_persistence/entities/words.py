@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from functools import cache
 from itertools import pairwise
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from omega_persistence.backends.questions import Question
 from omega_persistence.errors import InvalidDataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from omega_persistence.entities.snippets import Place
 
 MAX_WORDS = 64
 """A question uses its first 64 different words: each costs a pass over its index entries."""
@@ -26,8 +31,17 @@ CJK = (
 # A character that stands for a word.
 _ALONE = f"[{CJK}]"
 
-# A word, with the marks after its letters, or one of those characters.
-_WORD = rf"[{CJK}]|[^\W{CJK}](?:[^\W{CJK}]|[\u0300-\u036f])*"
+# Such characters, with the marks that belong to kana.
+_MARKED = f"[{CJK}\u3099\u309a]+"
+
+# Letters and digits of other scripts, with the marks after them.
+_RUN = rf"[^\W{CJK}](?:[^\W{CJK}]|[\u0300-\u036f])*+"
+
+# A word: one of those characters, or a run of others.
+_WORD = f"{_ALONE}|{_RUN}"
+
+# The words that the index would take together for one: text in these languages has no blanks.
+_APART = rf"({_ALONE})|(?<={_ALONE}){_RUN}|(?<![^\W{CJK}]|[\u0300-\u036f]){_RUN}(?={_ALONE})"
 
 # English words that say nothing about the topic, and what an apostrophe leaves of others. Ranking
 # by them would cost a visit of nearly every memory; without them recall is better as well.
@@ -61,10 +75,25 @@ class Text(Protocol):
 
 
 def search_terms(text: Text) -> str:
-    """Every Chinese, Japanese and Korean character by itself, which the index takes for words."""
+    """Every Chinese, Japanese and Korean character by itself, and the words right beside them."""
     if text.content.isascii() and text.keywords.isascii():
         return ""
-    return " ".join(_compiled(_ALONE).findall(f"{text.content}\n{text.keywords}"))
+    both = f"{text.content}\n{text.keywords}"
+    if _compiled(_ALONE).search(both) is None:
+        return ""
+    return " ".join(match[0] for match in _compiled(_APART).finditer(_composed(both)))
+
+
+def _composed(text: str) -> str:
+    """A text with each syllable of Hangul, and each kana with its mark, as one character.
+
+    Other letters are left to the index, which has rules of its own for them.
+    """
+    if text.isascii():
+        return text
+    from unicodedata import normalize  # noqa: PLC0415 - not at the start
+
+    return _compiled(_MARKED).sub(lambda run: normalize("NFC", run[0]), text)
 
 
 def question(text: str, *, content: float = 1.0, keywords: float = 1.0) -> Question:
@@ -73,7 +102,7 @@ def question(text: str, *, content: float = 1.0, keywords: float = 1.0) -> Quest
     If all of them say nothing, all are kept. Two words are a pair if nothing but words that say
     nothing stand between them.
     """
-    words = _compiled(_WORD).findall(text[:MAX_TEXT])
+    words = _compiled(_WORD).findall(_composed(text[:MAX_TEXT]))
     words = [word for word in words if word.casefold() not in _STOP] or words
     different: dict[str, str] = {}
     for word in words:
@@ -90,9 +119,22 @@ def question(text: str, *, content: float = 1.0, keywords: float = 1.0) -> Quest
     )
 
 
-def lone_characters(text: str) -> list[tuple[int, int]]:
-    """Where the characters stand that are words by themselves."""
-    return [] if text.isascii() else [match.span() for match in _compiled(_ALONE).finditer(text)]
+def places(text: str, tokens: Callable[[str], Iterable[Place]]) -> Iterator[Place]:
+    """Every word of a text, in the form under which the index has it.
+
+    Args:
+        text: Any.
+        tokens: The words of a text as the tokenizer of the index tells them apart.
+    """
+    yield from tokens(text)
+    if text.isascii():
+        return
+    for match in _compiled(_APART).finditer(text):
+        if match[1]:
+            yield *match.span(), match[0]
+        else:
+            for start, end, form in tokens(match[0]):
+                yield match.start() + start, match.start() + end, form
 
 
 def checked_weight(name: str, weight: float) -> float:
