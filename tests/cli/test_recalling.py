@@ -91,6 +91,10 @@ def test_search_and_recall_return_what_passes_the_filters(
 def test_a_condition_that_is_none_is_wrong_use(chat: Path, command: str) -> None:
     said = run(command, chat, "cat", "--where", "speaker", code=2).stderr
     assert "is no condition" in said
+    for wrong in ("speaker!=Ann", "speaker==Ann", "place<>1"):
+        said = run(command, chat, "cat", "--where", wrong, code=2).stderr
+        assert "compared by each of" in " ".join(said.split())
+    run(command, chat, "cat", "--where", "place>=1", "--where", "place>=2", code=2)
     assert "tier" in run(command, chat, "cat", "--tier", 13, code=2).stderr
     assert "where" in refused(command, chat, "cat", "--where", "speaker=[1]")[0]
 

@@ -30,6 +30,7 @@ broken = "not a function"
 def my_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A module of embedders in the working folder."""
     (tmp_path / "my_models.py").write_text(MODELS)
+    (tmp_path / "unfinished.py").write_text("def vowels(")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.delitem(sys.modules, "my_models", raising=False)
@@ -85,6 +86,9 @@ def test_a_time_is_unix_seconds_or_iso_8601(path: Path, time: str, seconds: int)
         (["--embedder", "my_models"], "is not MODULE:NAME"),
         (["--embedder", "no_such_module:vowels"], "cannot be loaded"),
         (["--embedder", "my_models:consonants"], "cannot be loaded"),
+        (["--embedder", ".my_models:vowels"], "is not MODULE:NAME"),
+        (["--embedder", "unfinished:vowels"], "cannot be loaded: SyntaxError"),
+        (["--metadata", '{"a": "\udcff"}'], "is not a JSON object"),
     ],
 )
 def test_a_wrong_option_is_wrong_use(path: Path, options: list[str], message: str) -> None:

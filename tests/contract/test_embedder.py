@@ -262,8 +262,14 @@ def test_recall_embeds_the_question_by_itself():
         with store.transaction() as tx:
             assert tx.recall("zqzqzq", limit=3) == hits
         recorded.calls.clear()
-        assert store.recall("?!") == []
+        assert store.recall(" \n") == []
         assert recorded.calls == []
+        assert store.recall("?!", limit=3)  # no words, but a model may know what it means
+        assert recorded.calls == [["?!"]]
+        assert store.recall("zqzqzq", limit=3, space="letters") == hits
+        assert store.recall("zqzqzq", limit=None)[:3] == hits
+        with pytest.raises(InvalidDataError, match="there is none: 'other'"):
+            store.recall("zqzqzq", space="other")
 
 
 def test_a_model_may_treat_questions_apart():

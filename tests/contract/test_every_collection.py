@@ -344,12 +344,12 @@ def test_limits_are_whole_numbers_or_none(store: OmegaStore, entity: type[Any]):
     total = collection.count()
     assert len(collection.scan()) == 100
     assert len(collection.scan(limit=None)) == total
-    assert len(collection.scan(limit=10**18)) == total
+    assert len(collection.scan(limit=10**30)) == total
     assert collection.scan(limit=0) == []
-    for limit in (-1, 1.0, True, "1", 2**63):
+    for limit in (-1, 1.0, True, "1"):
         with pytest.raises(InvalidDataError) as caught:
             collection.scan(limit=limit)  # pyright: ignore[reportArgumentType]
-        assert not isinstance(limit, int) or limit == 2**63 or caught.value.field == "limit"
+        assert caught.value.field == "limit"
 
 
 @each_entity

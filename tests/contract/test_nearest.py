@@ -44,7 +44,7 @@ def test_the_closest_come_first_by_their_cosine_whatever_their_length(compass: O
 def test_the_largest_and_the_smallest_numbers_have_a_direction_too(store: OmegaStore):
     store.memories.put_many(memory(id) for id in "abc")
     rows = [[3e38, 3e38], [1e-45, 0], [-3e38, 3e38]]
-    store.vectors.put_many(np.array(rows), memory_ids="abc")
+    store.vectors.put_many(np.array(rows), memory_ids=list("abc"))
     for exact in (False, True):
         hits = store.vectors.nearest([3e38, 0], exact=exact)
         assert names(hits) == ["b", "a", "c"]
@@ -234,7 +234,7 @@ def test_put_many_takes_the_rows_of_a_matrix(store: OmegaStore):
     assert first.id < second.id
     assert store.vectors.put_many(np.empty((0, 3)), memory_ids=[]) == 0
     with store.transaction() as tx:
-        tx.vectors.put_many(matrix, memory_ids="ab", ids=["x", second.id], space="model")
+        tx.vectors.put_many(matrix, memory_ids=list("ab"), ids=["x", second.id], space="model")
     assert store.vectors.count() == 3
 
 
@@ -249,9 +249,11 @@ def test_a_matrix_needs_to_know_its_memories(store: OmegaStore):
     [
         (np.ones(2), {}, InvalidDataError, None),
         (np.ones((2, 0)), {}, InvalidDataError, None),
-        (np.array([[1, 2], [3, np.inf]]), {}, InvalidDataError, None),
+        (np.array([[1, 2], [3, np.inf]]), {}, InvalidDataError, 1),
         (np.ones((3, 2)), {}, InvalidDataError, None),
         (np.ones((2, 2)), {"ids": ["x"]}, InvalidDataError, None),
+        (np.ones((2, 2)), {"ids": "xy"}, InvalidDataError, None),
+        (np.ones((2, 2)), {"memory_ids": "ab"}, InvalidDataError, None),
         (np.ones((2, 2)), {"ids": ["x", ""]}, InvalidDataError, 1),
         (np.ones((2, 2)), {"ids": ["x", "\0"]}, InvalidDataError, 1),
         (np.ones((2, 2)), {"ids": ["x", 7]}, InvalidDataError, 1),

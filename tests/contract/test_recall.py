@@ -238,6 +238,31 @@ def test_an_explanation_says_why(store: OmegaStore):
     assert "session talk" in why["1"]
 
 
+def test_an_explanation_names_the_neighbours_of_what_is_there_as_a_neighbour(store: OmegaStore):
+    told(store, ("1", "Which dog breed?"), ("2", "Poodles."), ("3", "I see."), session="talk")
+    found = store.recall("dog breed", weights=PLAIN, explain=True)
+    why = {hit.memory.id: hit.why for hit in found.hits}
+    assert why["2"][0] == "follows 1, which asks something"
+    found = store.recall("poodle", weights=PLAIN, explain=True)
+    why = {hit.memory.id: hit.why for hit in found.hits}
+    assert (why["1"][0], why["3"][0]) == ("precedes 2", "follows 2")
+
+
+def test_a_hit_tells_how_close_its_vector_is_whatever_else_there_is(store: OmegaStore):
+    told(store, ("far", "a cat"), ("near", "tea"), ("bare", "a cat and tea"))
+    store.vectors.put(vector("v", "far", 3.0, 4.0))
+    store.vectors.put(vector("w", "near", 1.0, 0.0))
+    cosines = {hit.memory.id: hit.cosine for hit in store.recall("cat tea", vector=[1.0, 0.0])}
+    assert cosines == {"far": pytest.approx(0.6), "near": 1.0, "bare": 0.0}
+    assert {hit.cosine for hit in store.recall("cat tea")} == {None}
+
+
+def test_any_limit_is_one_and_none_means_all(store: OmegaStore):
+    told(store, *((f"{n:02}", f"dog {n}") for n in range(40)))
+    for limit in (None, 2**63, 10**30):
+        assert len(store.recall("dog", limit=limit)) == 40
+
+
 def test_an_explanation_names_what_kept_others_out(store: OmegaStore, clock: Clock):
     told(store, ("next", "dog"), ("best", "dog breed"), ("off", "dog breed"), ("old", "dog breed"))
     store.memories.put(memory("off", content="dog breed", tier=9))

@@ -224,6 +224,8 @@ def test_what_makes_no_sense_is_refused(store: OmegaStore, arguments: Any, field
     assert caught.value.field == field
     with pytest.raises(InvalidDataError):
         store.vectors.reembed("letters", "pairs", pairs, batch=0)
+    with pytest.raises(InvalidDataError, match="no old space"):
+        store.vectors.reembed(None, "pairs", pairs, keep_old=False)
     with pytest.raises(InvalidDataError, match="returned the shape"):
         store.vectors.reembed("letters", "pairs", lambda _: np.zeros(3))
 

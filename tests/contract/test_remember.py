@@ -248,6 +248,21 @@ def test_remembering_again_replaces_the_vector_and_keeps_the_other_children(stor
     assert store.causal_edges.count() == 1
 
 
+def test_remembering_again_keeps_the_words_of_the_earlier_date(store: OmegaStore):
+    store.remember("first", id="k", at=MAY, speaker="Ann")
+    again = store.remember("second", id="k", speaker="Bob")
+    assert (again.created_at, again.keywords) == (MAY, "Bob; 8 May, 2023")
+    earlier = store.remember("third", id="k", at=MAY - 86_400)
+    assert (earlier.created_at, earlier.keywords) == (MAY - 86_400, "7 May, 2023")
+
+
+def test_the_first_vector_that_no_search_would_find_is_named(store: OmegaStore):
+    store.remember("old", vector=[1], space="model")
+    with pytest.raises(ConflictError) as caught:
+        store.remember_many({"content": text, "vector": [1]} for text in "abc")
+    assert caught.value.index == 0
+
+
 def test_the_same_id_twice_in_a_batch_is_one_memory_with_one_vector(store: OmegaStore):
     made = store.remember_many(
         [

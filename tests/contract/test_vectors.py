@@ -102,7 +102,7 @@ def test_from_array_takes_an_id_and_a_space():
     ids=str,
 )
 def test_from_array_refuses_what_is_not_a_row_of_finite_numbers(array: Any):
-    with pytest.raises(InvalidDataError, match="a vector is") as caught:
+    with pytest.raises(InvalidDataError, match=r"vector (is|holds)") as caught:
         StoredVector.from_array("memory", array)
     assert caught.value.field == "array"
 

@@ -17,7 +17,11 @@ CALLS: dict[str, Callable[[OmegaStore], object]] = {
     "recall": lambda store: store.recall("pear", vector=[1, 2]),
     "explain": lambda store: store.recall("pear", explain=True),
     "nearest": lambda store: store.vectors.nearest([1, 2]),
+    "where": lambda store: store.recall("pear", where={"a": 1}),
     "merge": lambda store: store.remember("An apple", on_duplicate="merge"),
+    "skip": lambda store: store.remember("A pear", on_duplicate="skip"),
+    "again": lambda store: store.remember("A plum", id="pear"),
+    "reembed": lambda store: store.vectors.reembed(None, "new", lambda texts: [[1]] * len(texts)),
     "reindex": lambda store: store.reindex(),
 }
 
@@ -50,6 +54,11 @@ def spoil(path: Path, table: str, change: str) -> None:
         ("memories", "session = x'ff'", "recall"),
         ("memories", "keywords = NULL", "recall"),
         ("memories", "content = x'706561720a'", "explain"),
+        ("memories", "metadata_json = '{\"speaker\": 1'", "skip"),
+        ("memories", "metadata_json = '{\"speaker\": 1'", "again"),
+        ("memories", "metadata_json = '{\"speaker\": 1'", "reembed"),
+        ("memories", "metadata_json = '{\"speaker\": 1'", "where"),
+        ("memories", "metadata_json = '[\"speaker\"]'", "reembed"),
         ("vectors", "memory_id = x'6d'", "nearest"),
         ("vectors", "id = NULL", "nearest"),
         ("vectors", "data_blob = NULL", "nearest"),

@@ -75,9 +75,19 @@ def admits(filter: Filter, memory: StoredMemory) -> bool:
 def holds(condition: Condition, value: Any) -> bool:
     for key in condition.path:
         value = cast("dict[str, Any]", value).get(key) if isinstance(value, dict) else None
+    if isinstance(value, list):
+        return (
+            condition.operator == "="
+            and kind(condition.value) in {str, float}
+            and any(same(each, condition.value) for each in cast("list[object]", value))
+        )
     return kind(value) == kind(condition.value) and (
         value is None or COMPARE[condition.operator](value, condition.value)
     )
+
+
+def same(one: object, other: object) -> bool:
+    return kind(one) == kind(other) and one == other
 
 
 def kind(value: object) -> type[object]:
@@ -90,6 +100,11 @@ def kind(value: object) -> type[object]:
 @given(records=st.lists(records, max_size=6), filter=filters)
 @example([{"metadata_json": {"a": [1]}}], checked_filter(where={"a": "[1]"}))
 @example([{"metadata_json": {"a": True}}], checked_filter(where={"a": 1}))
+@example([{"metadata_json": {"a": ["x", "y"]}}], checked_filter(where={"a": "y"}))
+@example([{"metadata_json": {"a": [1.0]}}], checked_filter(where={"a": 1}))
+@example([{"metadata_json": {"a": [True, "1"]}}], checked_filter(where={"a": 1}))
+@example([{"metadata_json": {"a": [[1]]}}], checked_filter(where={"a": 1}))
+@example([{"metadata_json": {"a": [2]}}], checked_filter(where={"a": {">": 1}}))
 def test_sql_admits_what_the_rules_admit(
     store: OmegaStore, records: list[dict[str, Any]], filter: Filter
 ):

@@ -23,24 +23,23 @@ EmbedderName = Annotated[
 ]
 
 
-def load_embedder(name: str) -> Embed | Embedder:
-    """What a name such as ``models:minilm`` stands for.
+def load_embedder(name: str, where: str = "'--embedder'") -> Embed | Embedder:
+    """What a name such as ``models:minilm`` stands for, given ``where`` on the command line.
 
     Modules of the working folder are found first, as with ``python -m``.
     """
     module, _, attributes = name.partition(":")
-    if not module or not attributes:
-        raise _refusal(f"{name!r} is not MODULE:NAME, such as models:minilm")
+    if not module or module.startswith(".") or not attributes:
+        message = f"{name!r} is not MODULE:NAME, such as models:minilm"
+        raise typer.BadParameter(message, param_hint=where)
     if "" not in sys.path:
         sys.path.insert(0, "")
     try:
         found: Any = importlib.import_module(module)
         for attribute in attributes.split("."):
             found = getattr(found, attribute)
-    except (ImportError, AttributeError) as error:
-        raise _refusal(f"{name!r} cannot be loaded: {error}") from error
+    except Exception as error:
+        # Whatever the module raises while it is loaded, which is for its author to mend.
+        message = f"{name!r} cannot be loaded: {type(error).__name__}: {error}"
+        raise typer.BadParameter(message, param_hint=where) from error
     return cast("Embed | Embedder", found)
-
-
-def _refusal(message: str) -> typer.BadParameter:
-    return typer.BadParameter(message, param_hint="'--embedder'")

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import msgspec
 import typer
 
+from omega_persistence.backends.filters import Operator
 from omega_persistence.cli.values import moment_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from omega_persistence.backends.filters import Operator, Scalar
+    from omega_persistence.backends.filters import Scalar
     from omega_persistence.entities.filters import Where
 
 Tiers = Annotated[
@@ -57,7 +58,7 @@ Where_ = Annotated[
     ),
 ]
 
-_CONDITION = re.compile(r"(?P<key>[^=<>]+)(?P<operator>[<>]=?|=)(?P<value>.*)", re.DOTALL)
+_CONDITION = re.compile(r"(?P<key>[^=<>!]+)(?P<operator>[=<>!]+)(?P<value>.*)", re.DOTALL)
 
 
 def filters_of(
@@ -82,7 +83,7 @@ def filters_of(
 def _where(conditions: Sequence[str] | None) -> Where | None:
     """Conditions such as ``score>=3``, as the library takes them.
 
-    What is JSON is that value, so 3 is a number; anything else is text.
+    What is JSON is that value, so 3 is a number and "3" a text; anything else is text.
     """
     if not conditions:
         return None
@@ -92,8 +93,13 @@ def _where(conditions: Sequence[str] | None) -> Where | None:
         if parts is None:
             message = f"{condition!r} is no condition such as speaker=Ann or score>=3"
             raise typer.BadParameter(message, param_hint="'--where'")
-        operator = cast("Operator", parts["operator"])
-        found.setdefault(parts["key"].strip(), {})[operator] = _value(parts["value"].strip())
+        key, operator = parts["key"].strip(), cast("Operator", parts["operator"])
+        compared = found.setdefault(key, {})
+        if operator not in get_args(Operator) or operator in compared:
+            known = ", ".join(get_args(Operator))
+            message = f"{condition!r}: a key is compared by each of {known} once, and nothing else"
+            raise typer.BadParameter(message, param_hint="'--where'")
+        compared[operator] = _value(parts["value"].strip())
     return found
 
 

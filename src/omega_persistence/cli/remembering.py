@@ -110,7 +110,14 @@ def reembed(
             show_default=False,
         ),
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="How many texts at once.")] = 64,
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="How many texts at once; by default 64, or what the Embedder says.",
+            show_default=False,
+        ),
+    ] = None,
     remove_old: Annotated[
         bool, typer.Option("--remove-old", help="Remove the old vectors after the switch.")
     ] = False,
@@ -120,7 +127,7 @@ def reembed(
     """Move a namespace to another model's vectors; run again, it goes on where it was cut off."""
     from omega_persistence.cli import screen
 
-    model = load_embedder(embedder)
+    model = load_embedder(embedder, "'EMBEDDER'")
     with (
         open_to_write(path, namespace) as store,
         screen.progress_bar("embedding", "memories") as progress,

@@ -33,6 +33,6 @@ def json_of(text: str | None, kind: type[Any], what: str) -> Any:
         return None
     try:
         return msgspec.json.decode(text, type=kind)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeError) as error:
         message = f"{text!r:.80} is not {what}: {error}"
         raise typer.BadParameter(message) from error

@@ -21,12 +21,14 @@ def float32(array: ArrayLike, axes: Literal[1, 2]) -> NDArray[np.float32]:
     except (TypeError, ValueError) as error:
         message = f"{what} made of numbers: {error}"
         raise InvalidDataError(message, field="array") from error
-    if numbers.ndim != axes or not numbers.shape[-1] or not np.isfinite(numbers).all():
+    finite = np.isfinite(numbers)
+    if numbers.ndim == axes and numbers.shape[-1] and not finite.all():
+        row = None if axes == 1 else int(np.flatnonzero(~finite.all(axis=1))[0])
+        message = f"{'the vector' if row is None else f'row {row}'} holds NaN or infinity"
+        raise InvalidDataError(message, field="array", index=row)
+    if numbers.ndim != axes or not numbers.shape[-1]:
         form = "one row" if axes == 1 else "a matrix"
-        message = (
-            f"{what} {form} of numbers, all finite as float32; this array has the shape"
-            f" {numbers.shape}"
-        )
+        message = f"{what} {form} of numbers, and this array has the shape {numbers.shape}"
         raise InvalidDataError(message, field="array")
     return numbers
 

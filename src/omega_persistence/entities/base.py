@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from omega_persistence.backends.table import Table
     from omega_persistence.entities.record import Record
 
-ALL = 2**62
-"""A limit above every count; SQL has no portable word for "no limit"."""
+ALL = 2**60
+"""A limit above every count, also of some more; SQL has no portable word for "no limit"."""
 
 SHARED = 100
 """Batches up to this size share a commit with other threads; larger ones keep them waiting."""
@@ -308,7 +308,7 @@ def checked_limit(limit: int | None) -> int:
         raise InvalidDataError(
             f"limit must be a whole number from 0, or None for all: {limit!r:.80}", field="limit"
         )
-    return limit
+    return min(limit, ALL)
 
 
 def _fitting(page: Sequence[Record]) -> int:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from omega_persistence.entities.arrays import converted
 from omega_persistence.entities.record import check_text
-from omega_persistence.errors import InvalidDataError
+from omega_persistence.errors import CorruptionError, InvalidDataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,7 +140,11 @@ def text_to_embed(content: str, metadata_json: str | None) -> str:
 
 def speaker_of(metadata_json: str | None) -> str | None:
     """The text ``"speaker"`` of a memory's metadata."""
-    if metadata_json is None or '"speaker"' not in metadata_json:
-        return None
-    speaker: object = msgspec.json.decode(metadata_json).get("speaker")
+    try:
+        if metadata_json is None or '"speaker"' not in metadata_json:
+            return None
+        speaker: object = msgspec.json.decode(metadata_json, type=dict[str, Any]).get("speaker")
+    except (msgspec.MsgspecError, TypeError) as error:
+        message = f"the metadata of a memory is not as it was stored: {error}"
+        raise CorruptionError(message, hint="See check().") from error
     return speaker if isinstance(speaker, str) else None

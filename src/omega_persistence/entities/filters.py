@@ -39,7 +39,8 @@ def checked_filter(
         where: Key of the metadata -> the value that it must have, or comparisons that must hold:
             ``{"speaker": "Ann", "score": {">=": 3, "<": 5}}``. Dots lead into objects:
             ``{"place.city": "Bern"}``. Values are text, numbers, booleans or None, which also
-            stands for a key that is not there.
+            stands for a key that is not there. A text or number is also equal to an array that
+            holds it: ``{"tags": "pets"}``.
 
     Raises:
         InvalidDataError: naming the part and what it must be.

@@ -103,10 +103,14 @@ class Vectors(Children[StoredVector]):
                 raise InvalidDataError(message, field="memory_ids")
             return super().put_many(cast("Iterable[StoredVector]", records))
         matrix = float32(cast("NDArray[Any]", records), 2)
+        for name, given in (("memory_ids", memory_ids), ("ids", ids)):
+            if isinstance(given, (str, bytes)):
+                raise InvalidDataError(f"{name} are several, not {given!r:.80}", field=name)
         owners = list(memory_ids)
         names = new_ids(len(owners)) if ids is None else list(ids)
         if not len(owners) == len(names) == len(matrix):
-            message = f"{len(matrix)} rows need as many ids: not {len(owners)}, nor {len(names)}"
+            given = f"{len(owners)} memory_ids and {len(names)} ids"
+            message = f"each of the {len(matrix)} rows needs its ids, and there are {given}"
             raise InvalidDataError(message, field="memory_ids")
         vectors = vectors_of(matrix, names, owners, space)
         if vectors:
@@ -156,7 +160,8 @@ class Vectors(Children[StoredVector]):
 
         Cost: linear in the vectors of the space, two milliseconds for 100,000 of 384
         dimensions; an exact search takes some hundred times as long. With a filter that no more
-        than 1,000 vectors pass, linear in these. The first other search of a process reads all
+        than 1,000 vectors pass, linear in these; ``where`` looks at the metadata of every memory
+        of the namespace. The first other search of a process reads all
         codes of the space, which then stay in memory, a byte for each number.
         """
         wanted = checked_limit(limit)
@@ -231,8 +236,8 @@ class Vectors(Children[StoredVector]):
             How many memories were embedded.
 
         Raises:
-            InvalidDataError: both spaces are the same, or not the embedder's; or the embedder
-                returned something else than vectors.
+            InvalidDataError: both spaces are the same, or not the embedder's; nothing is old if
+                ``from_space`` is None; or the embedder returned something else than vectors.
             NotFoundError: there are no vectors in ``from_space``.
 
         The last transaction looks through the memories once more, about three seconds for a
@@ -244,6 +249,9 @@ class Vectors(Children[StoredVector]):
 
         if from_space is not None:
             require_kind("from_space", from_space)
+        elif not keep_old:
+            message = "without from_space there is no old space to remove"
+            raise InvalidDataError(message, field="keep_old")
         if from_space == to_space:
             message = f"the vectors are in space {to_space!r:.80} already"
             raise InvalidDataError(message, field="to_space")

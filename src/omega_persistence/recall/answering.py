@@ -28,7 +28,7 @@ def answer(
         message = "a memory that was found cannot be read by its id"
         raise CorruptionError(message, hint="See check().")
     hits = [
-        Hit(memory, parts.score, parts)
+        Hit(memory, parts.score, parts, None if query.vector is None else pool[memory.id].cosine)
         for memory, parts in zip(memories, map(ranking.parts, chosen), strict=True)
     ]
     if not explain:

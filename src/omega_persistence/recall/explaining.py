@@ -9,6 +9,8 @@ from msgspec.structs import replace
 
 from omega_persistence.backends import EVERYTHING
 from omega_persistence.backends.filters import ANY
+from omega_persistence.entities.words import places
+from omega_persistence.errors import CorruptionError
 from omega_persistence.recall.hits import NearMiss
 from omega_persistence.recall.pool import gather, read
 from omega_persistence.recall.ranking import Ranking
@@ -38,19 +40,22 @@ def _reasons(
 ) -> Generator[str]:
     memory, parts, known = hit.memory, hit.parts, pool[hit.memory.id]
     if known.words > 0:
-        texts = (memory.content[:LOOKED_AT], memory.keywords[:LOOKED_AT])
-        there = {token for text in texts for *_, token in session.tokens(text)}
-        there.update("".join(texts))  # characters that are words by themselves
+        texts = (memory.content, memory.keywords)
+        if {*map(type, texts)} != {str}:
+            raise CorruptionError("the text of a memory is not text", hint="See check().")
+        there = {form for text in texts for *_, form in places(text[:LOOKED_AT], session.tokens)}
         held = ", ".join(dict.fromkeys(forms[token] for token in forms if token in there))
         phrases = ", some of them side by side" if known.phrases > 0 else ""
         yield f"holds the words {held}{phrases}" if held else "holds words of the question"
     if parts.vector > 0:
         yield f"its vector has the cosine {known.cosine:.3f} with the question's"
-    for id, place in ((known.before, "follows"), (known.after, "precedes")):
-        other = pool.get(id or "")
-        if other is not None and (other.words > 0 or other.cosine > 0):
-            what = ", which asks something" if place == "follows" and other.asks else ""
-            yield f"{place} {id}{what}"
+    for other in pool.values():
+        if other.words > 0 or other.cosine > 0:
+            # The link is known from one end at least.
+            if other.id == known.before or other.after == memory.id:
+                yield f"follows {other.id}{', which asks something' if other.asks else ''}"
+            elif other.id == known.after or other.before == memory.id:
+                yield f"precedes {other.id}"
     if parts.session > 0:
         yield f"belongs to the session {memory.session}, which has {parts.session:.2f} to give"
 

@@ -40,13 +40,16 @@ class Parts(Struct, frozen=True, gc=False):
 class Hit(Struct, frozen=True):
     """A memory that answers.
 
-    The score compares within one answer only; ``parts`` add up to it. ``why`` says the same in
-    words, if an explanation was asked for.
+    The score compares within one answer only; ``parts`` add up to it. ``cosine`` compares from
+    question to question: that of the memory's closest vector with the question's, 0 if it has
+    none, None if the question had none. ``why`` says the same in words, if an explanation was
+    asked for.
     """
 
     memory: StoredMemory
     score: float
     parts: Parts
+    cosine: float | None
     why: tuple[str, ...] = ()
 
 

@@ -46,7 +46,7 @@ class Recalling(Collections):
         *,
         vector: ArrayLike | None = None,
         space: str | None = None,
-        limit: int = 10,
+        limit: int | None = 10,
         tiers: Iterable[int] | None = None,
         session: str | None = None,
         since: int | None = None,
@@ -65,7 +65,7 @@ class Recalling(Collections):
         *,
         vector: ArrayLike | None = None,
         space: str | None = None,
-        limit: int = 10,
+        limit: int | None = 10,
         tiers: Iterable[int] | None = None,
         session: str | None = None,
         since: int | None = None,
@@ -83,7 +83,7 @@ class Recalling(Collections):
         *,
         vector: ArrayLike | None = None,
         space: str | None = None,
-        limit: int = 10,
+        limit: int | None = 10,
         tiers: Iterable[int] | None = None,
         session: str | None = None,
         since: int | None = None,
@@ -106,9 +106,10 @@ class Recalling(Collections):
             text: The question. Any text is one; its first 64 different words are looked for.
             vector: Its embedding, from the model that embedded the memories; by default made by
                 the store's embedder, if it has one, before the snapshot is taken.
-            space: The name of that model; by default the embedder's, or else the one that was
-                chosen with `Vectors.serve`, or the only one with vectors of that length.
-            limit: How many memories at most.
+            space: The name of that model: the embedder's, for what it makes itself. For a vector
+                that is given by default the one that was chosen with `Vectors.serve`, or the only
+                one with vectors of that length.
+            limit: How many memories at most; None for all that are found.
             tiers: Only memories of these tiers. Memories that do not pass a filter are never
                 returned, but as neighbours they still speak for those that do.
             session: Only those of this conversation or task.
@@ -122,8 +123,9 @@ class Recalling(Collections):
             touch: Record the access to what is returned, in a transaction of its own.
 
         Raises:
-            InvalidDataError: neither text nor vector is given, an argument makes no sense, or no
-                space or several have vectors of that length.
+            InvalidDataError: neither text nor vector is given, an argument makes no sense, a
+                space is named that there is no vector for, or no space or several have vectors of
+                that length.
             ConflictError: the namespace is served from another space than the embedder's.
         """
         if text is None and vector is None:
@@ -144,7 +146,7 @@ class Recalling(Collections):
             where=where,
         )
         asked = Question(words=()) if text is None else question(text)
-        model = self._embedder if vector is None and space is None and asked.words else None
+        model = self._model(text, space) if vector is None else None
         if model is not None and text is not None:
             vector, space = model.question(text), model.space
         numbers = None if vector is None else float32(vector, 1)
@@ -159,6 +161,14 @@ class Recalling(Collections):
         if touch and hits:
             self.memories.touch_many(hit.memory.id for hit in hits)
         return found
+
+    def _model(self, text: str | None, space: str | None) -> Embedder | None:
+        """What embeds a question that comes without a vector, if anything does."""
+        model = self._embedder
+        if space is not None and (model is None or model.space != space):
+            message = f"space names where a vector is looked for, and there is none: {space!r:.80}"
+            raise InvalidDataError(message, field="space")
+        return model if text and not text.isspace() else None
 
     def _query(
         self,

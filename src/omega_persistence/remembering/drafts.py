@@ -135,7 +135,7 @@ def _memory(draft: Draft) -> StoredMemory:
         created_at=at,
         last_accessed=at,
         session=draft.session,
-        keywords=SEPARATOR.join(_keywords(metadata, at)),
+        keywords=keywords_of(metadata, at),
         metadata_json=encode_json(metadata, "StoredMemory", "metadata") if metadata else None,
         expires_at=draft.expires_at,
     )
@@ -164,8 +164,12 @@ def _refuse(field: str, value: object, rule: str) -> NoReturn:
     raise InvalidDataError(f"{field} {rule}: {value!r:.80}", field=field)
 
 
-def _keywords(metadata: Mapping[str, Any], at: int) -> Iterator[str]:
+def keywords_of(metadata: Mapping[str, Any], at: int) -> str:
     """Words that a question may name though the content does not: who, what about, and when."""
+    return SEPARATOR.join(_keywords(metadata, at))
+
+
+def _keywords(metadata: Mapping[str, Any], at: int) -> Iterator[str]:
     speaker, tags = metadata.get("speaker"), metadata.get("tags")
     if isinstance(speaker, str):
         yield speaker

@@ -13,6 +13,7 @@ from omega_persistence.entities.memories import Memories
 from omega_persistence.entities.vectors import Vectors
 from omega_persistence.errors import StorageError
 from omega_persistence.remembering import duplicates
+from omega_persistence.remembering.drafts import keywords_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 # Also if it has expired: putting it again renews it.
 _KNOWN = "SELECT content, metadata_json FROM memories WHERE namespace = :namespace AND id = :id"
+
+_DATE = "SELECT created_at FROM memories WHERE namespace = :namespace AND id = :id"
 
 _FORGET_VECTORS = "DELETE FROM vectors WHERE namespace = :namespace AND memory_id = :memory_id"
 
@@ -60,11 +63,10 @@ class Writing:
 
     def _admit(self, prepared: Sequence[Prepared]) -> None:
         """Refuse vectors whose space nobody named, if a search would not look there."""
-        implied = {
-            each.vector.space: index
-            for index, each in enumerate(prepared)
-            if each.vector is not None and each.draft.space is None
-        }
+        implied: dict[str, int] = {}
+        for index, each in enumerate(prepared):
+            if each.vector is not None and each.draft.space is None:
+                implied.setdefault(each.vector.space, index)
         for space, index in implied.items():
             try:
                 spaces.require_serving(self._session, self._namespace, space)
@@ -94,7 +96,15 @@ class Writing:
         if one.draft.id is None:
             self._put([one])
             return one.memory
-        return self._put_again(one)
+        return self._put_again(self._dated(one))
+
+    def _dated(self, one: Prepared) -> Prepared:
+        """With the words of the earlier date that a memory of that id keeps."""
+        memory = one.memory
+        row = self._session.row(_DATE, namespace=self._namespace, id=memory.id)
+        if row is None or type(row[0]) is not int or row[0] >= memory.created_at:
+            return one
+        return replace(one, memory=replace(memory, keywords=keywords_of(memory.metadata, row[0])))
 
     def _merge(self, known: StoredMemory, one: Prepared) -> StoredMemory:
         vector = one.vector and replace(one.vector, memory_id=known.id)

@@ -69,7 +69,12 @@ def _comparison(condition: Condition, letter: LiteralString) -> LiteralString:
     operator: LiteralString = condition.operator
     # Without its type, an array would compare like its text, and true like 1.
     kinds: LiteralString = "'text'" if isinstance(condition.value, str) else "'integer', 'real'"
-    return f"({kind} IN ({kinds}) AND {value} {operator} :value_{letter})"
+    alone: LiteralString = f"{kind} IN ({kinds}) AND {value} {operator} :value_{letter}"
+    if operator != "=":
+        return f"({alone})"
+    return f"""({alone} OR {kind} = 'array' AND EXISTS (
+        SELECT 1 FROM json_each({arguments}) AS element
+        WHERE element.type IN ({kinds}) AND element.value = :value_{letter}))"""
 
 
 def _comparable(value: Scalar) -> Value:
