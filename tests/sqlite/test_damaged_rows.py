@@ -59,6 +59,8 @@ def spoil(path: Path, table: str, change: str) -> None:
         ("memories", "metadata_json = '{\"speaker\": 1'", "reembed"),
         ("memories", "metadata_json = '{\"speaker\": 1'", "where"),
         ("memories", "metadata_json = '[\"speaker\"]'", "reembed"),
+        ("memories", "content = NULL", "reembed"),
+        ("memories", "content = x'61'", "again"),
         ("vectors", "memory_id = x'6d'", "nearest"),
         ("vectors", "id = NULL", "nearest"),
         ("vectors", "data_blob = NULL", "nearest"),

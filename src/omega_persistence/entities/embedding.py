@@ -133,7 +133,12 @@ def text_to_embed(content: str, metadata_json: str | None) -> str:
     """What of a memory is embedded: who said it, if ``metadata`` names a speaker, and what.
 
     The name in front lets a model tell apart what several people said of the same thing.
+
+    Raises:
+        CorruptionError: they come from a damaged file.
     """
+    if type(content) is not str:
+        raise CorruptionError("the content of a memory is not text", hint="See check().")
     speaker = speaker_of(metadata_json)
     return content if speaker is None else f"{speaker}: {content}"
 
