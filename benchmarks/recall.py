@@ -1,10 +1,8 @@
 """How much of the evidence for a question recall finds, on LoCoMo: ``make bench-recall DATA=path``.
 
-The path is LoCoMo's own ``locomo10.json``, or a folder with ``turns.jsonl`` and
-``questions.jsonl``, a conversation's turn or a question a line, and with their embeddings in
-``emb_turns.f16.npy`` and ``emb_questions.f16.npy``, a row a line, if there are any. Every
-conversation gets a store of its own, or all of them one together with ``--together``; with
-``--fill N`` that has N memories, the others being turns made of halves of two.
+The path is as `locomo` says. Every conversation gets a store of its own, or all of them one
+together with ``--together``; with ``--fill N`` that has N memories, the others being turns made
+of halves of two. With ``--observations`` the memories are facts instead of turns.
 
 Recall@k is the fraction of a question's evidence among the first k, averaged over the questions
 that have evidence. The time is that of the processor for a question with the default limit.
@@ -13,148 +11,21 @@ that have evidence. The time is that of the processor for a question with the de
 from __future__ import annotations
 
 import argparse
-import json
-import re
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import process_time
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from locomo import CATEGORIES, Data, Turn, read, read_observations
 from omega_persistence import OmegaStore, StoredMemory, StoredVector
+from recall_report import DEPTHS, Result, plot, table
 
-DEPTHS = (5, 10, 25, 50)
 DEFAULT = 10  # the limit if none is given
 FILLED_AT_ONCE = 18_000
-CATEGORIES = {4: "single-hop", 1: "multi-hop", 2: "temporal", 3: "open-domain", 5: "adversarial"}
-
-
-class Turn(NamedTuple):
-    """What somebody said."""
-
-    conversation: str
-    id: str
-    session: int
-    place: int
-    at: int
-    date: str
-    speaker: str
-    text: str
-
-
-class Question(NamedTuple):
-    """What is asked, and the turns that answer it."""
-
-    conversation: str
-    text: str
-    category: int
-    evidence: frozenset[str]
-
-
-class Data(NamedTuple):
-    """Everything that is measured with."""
-
-    turns: list[Turn]
-    questions: list[Question]
-    of_turns: NDArray[np.float32] | None
-    of_questions: NDArray[np.float32] | None
-
-
-def read(path: Path) -> Data:
-    if path.is_dir():
-        return Data(
-            [_turn(each) for each in _lines(path / "turns.jsonl")],
-            [
-                _question(each["conv"], each, each["evidence"])
-                for each in _lines(path / "questions.jsonl")
-            ],
-            _matrix(path / "emb_turns.f16.npy"),
-            _matrix(path / "emb_questions.f16.npy"),
-        )
-    turns: list[Turn] = []
-    questions: list[Question] = []
-    for sample in json.loads(path.read_text()):
-        known = [*_published(sample)]
-        turns += known
-        ids = {turn.id for turn in known}
-        questions += [
-            _question(sample["sample_id"], each, _cited(each.get("evidence", []), ids))
-            for each in sample["qa"]
-        ]
-    return Data(turns, questions, None, None)
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def _matrix(path: Path) -> NDArray[np.float32] | None:
-    if not path.exists():
-        return None
-    rows = np.load(path).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
-def _turn(line: dict[str, Any]) -> Turn:
-    at = datetime.fromisoformat(line["date"]).replace(tzinfo=UTC)
-    return Turn(
-        line["conv"],
-        line["id"],
-        line["session"],
-        line["seq"],
-        int(at.timestamp()),
-        line["date_text"].rpartition(" on ")[2],
-        line["speaker"],
-        _text(line["text"], line["caption"]),
-    )
-
-
-def _text(text: str, caption: str | None) -> str:
-    return f"{text} [shares {caption}]" if caption else text
-
-
-def _published(sample: dict[str, Any]) -> list[Turn]:
-    """The turns of a conversation in LoCoMo's format."""
-    talk = sample["conversation"]
-    found: list[Turn] = []
-    for key in talk:
-        if (match := re.fullmatch(r"session_(\d+)", key)) is None:
-            continue
-        told = talk[f"{key}_date_time"]
-        at = datetime.strptime(told, "%I:%M %p on %d %B, %Y").replace(tzinfo=UTC)
-        found += [
-            Turn(
-                sample["sample_id"],
-                each["dia_id"],
-                int(match[1]),
-                place,
-                int(at.timestamp()),
-                told.rpartition(" on ")[2],
-                each["speaker"],
-                _text(each["text"], each.get("blip_caption")),
-            )
-            for place, each in enumerate(talk[key])
-        ]
-    return found
-
-
-def _cited(evidence: list[str], known: set[str]) -> list[str]:
-    """The ids in a list of evidence, some of which are written carelessly: "D8:6; D9:17"."""
-    ids = [
-        f"D{int(session)}:{int(turn)}"
-        for text in evidence
-        for session, turn in re.findall(r"D:?(\d+):(\d+)", text)
-    ]
-    return [id for id in ids if id in known]
-
-
-def _question(conversation: str, line: dict[str, Any], evidence: list[str]) -> Question:
-    return Question(conversation, line["question"], line["category"], frozenset(evidence))
 
 
 def memory_id(turn: Turn) -> str:
@@ -251,13 +122,6 @@ METHODS: dict[str, tuple[bool, Method]] = {
 """Name -> whether it takes vectors, and what it does."""
 
 
-class Result(NamedTuple):
-    """Recall@k in percent by category, and the mean CPU time of a question."""
-
-    recall: dict[str, list[float]]
-    milliseconds: float
-
-
 def measure(data: Data, stores: dict[str, OmegaStore], method: Method) -> Result:
     names = {(turn.conversation, turn.id): memory_id(turn) for turn in data.turns}
     found: defaultdict[str, list[list[float]]] = defaultdict(list)
@@ -304,63 +168,18 @@ def run(data: Data, folder: Path, *, together: bool, size: int = 0) -> dict[str,
             store.close()
 
 
-def table(results: dict[str, Result]) -> str:
-    columns = ["all", *CATEGORIES.values()]
-    columns = [name for name in columns if name in next(iter(results.values())).recall]
-    lines = [
-        "| recall@" + "/".join(map(str, DEPTHS)) + " | " + " | ".join(columns) + " | CPU ms |",
-        "| --- " * (len(columns) + 2) + "|",
-    ]
-    for name, result in results.items():
-        cells = ["/".join(f"{value:.1f}" for value in result.recall[each]) for each in columns]
-        lines.append(f"| {name} | {' | '.join(cells)} | {result.milliseconds:.2f} |")
-    return "\n".join(lines)
-
-
-COLOURS = ("#888888", "#c08030", "#4080c0", "#103060")
-
-
-def plot(results: dict[str, Result]) -> str:
-    """Recall@k as an SVG picture."""
-    width, height, left, top = 560, 320, 50, 20
-    across = {depth: left + place * 150 for place, depth in enumerate(DEPTHS)}
-
-    def up(value: float) -> float:
-        return top + (100 - value) * (height - 60) / 80
-
-    parts = [
-        '<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="12"',
-        f' viewBox="0 0 {width + 120} {height}">',
-        f'<rect width="{width + 120}" height="{height}" fill="white"/>',
-    ]
-    for value in range(20, 101, 20):
-        y = up(value)
-        parts.append(f'<path d="M{left} {y:.1f}H{width - 60}" stroke="#dddddd"/>')
-        parts.append(f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{value}</text>')
-    for depth, x in across.items():
-        parts.append(f'<text x="{x}" y="{height - 20}" text-anchor="middle">k = {depth}</text>')
-    for colour, (name, result) in zip(COLOURS, results.items(), strict=False):
-        points = [
-            (across[depth], up(value))
-            for depth, value in zip(DEPTHS, result.recall["all"], strict=True)
-        ]
-        line = " ".join(f"{x},{y:.1f}" for x, y in points)
-        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        x, y = points[-1]
-        parts.append(f'<text x="{x + 8}" y="{y + 4:.1f}" fill="{colour}">{name}</text>')
-    return "\n".join((*parts, "</svg>", ""))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--together", action="store_true", help="one store for all conversations")
+    parser.add_argument("--observations", action="store_true", help="facts instead of turns")
     parser.add_argument("--plot", type=Path, help="write a picture of recall@k, as SVG")
     parser.add_argument("--fill", type=int, default=0, metavar="N", help="with --together")
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
         together = options.together or options.fill > 0
-        results = run(read(options.data), Path(folder), together=together, size=options.fill)
+        data = (read_observations if options.observations else read)(options.data)
+        results = run(data, Path(folder), together=together, size=options.fill)
     print(table(results))
     if options.plot:
         options.plot.write_text(plot(results))

@@ -68,7 +68,13 @@ def test_every_option_of_remember_reaches_the_memory(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("time", "seconds"),
-    [("100", 100), ("-1", -1), ("2023-05-08", 1683504000), ("2023-05-08T02:00+02:00", 1683504000)],
+    [
+        ("100", 100),
+        ("-1", -1),
+        ("2023-05-08", 1683504000),
+        ("20230508", 1683504000),
+        ("2023-05-08T02:00+02:00", 1683504000),
+    ],
 )
 def test_a_time_is_unix_seconds_or_iso_8601(path: Path, time: str, seconds: int) -> None:
     assert printed_json("remember", path, "Then", f"--at={time}")["created_at"] == seconds

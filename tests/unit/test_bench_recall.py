@@ -21,6 +21,7 @@ pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="not part of a sourc
 
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(sys, "path", [str(SCRIPT.parent), *sys.path])
     spec = importlib.util.spec_from_file_location("bench_recall", SCRIPT)
     assert spec is not None
     assert spec.loader is not None
@@ -38,6 +39,13 @@ QUESTIONS: list[dict[str, Any]] = [
 ]
 
 
+FACTS: list[tuple[str, str, list[str]]] = [
+    ("Ann", "Ann wonders which dog Bob has.", ["D1:1"]),
+    ("Bob", "Bob has a poodle.", ["D1:2"]),
+    ("Bob", "Bob agrees.", ["D1:4"]),
+]
+
+
 def published(folder: Path) -> Path:
     talk = {
         "session_1_date_time": "1:56 pm on 8 May, 2023",
@@ -47,7 +55,16 @@ def published(folder: Path) -> Path:
         ],
     }
     path = folder / "locomo10.json"
-    path.write_text(json.dumps([{"sample_id": "c", "conversation": talk, "qa": QUESTIONS}]))
+    told: dict[str, list[Any]] = {}
+    for who, fact, evidence in FACTS:
+        told.setdefault(who, []).append([fact, evidence[0] if who == "Ann" else evidence])
+    sample = {
+        "sample_id": "c",
+        "conversation": talk,
+        "qa": QUESTIONS,
+        "observation": {"session_1_observation": told},
+    }
+    path.write_text(json.dumps([sample]))
     return path
 
 
@@ -71,7 +88,12 @@ def lines(folder: Path) -> Path:
         {**each, "conv": "c", "evidence": ids}
         for each, ids in zip(QUESTIONS, evidence, strict=True)
     ]
-    for name, records in (("turns", turns), ("questions", questions)):
+    observations = [
+        {"conv": "c", "session": 1, "speaker": who, "observation": fact, "evidence": evidence}
+        for who, fact, evidence in FACTS
+    ]
+    files = {"turns": turns, "questions": questions, "observations": observations}
+    for name, records in files.items():
         text = "".join(json.dumps(each) + "\n" for each in records)
         (folder / f"{name}.jsonl").write_text(text)
     return folder
@@ -84,6 +106,21 @@ def test_both_formats_tell_the_same(bench: Any, tmp_path: Path):
     ]
     assert one.questions == other.questions
     assert one.turns[0].text == "Which dog do you have? [shares a dog]"
+
+
+def test_observations_take_the_place_of_turns_in_both_formats(bench: Any, tmp_path: Path):
+    told = [bench.read_observations(form(tmp_path)) for form in (published, lines)]
+    assert told[0] == told[1]
+    (data, _) = told
+    assert [turn.text for turn in data.turns] == [fact for _, fact, _ in FACTS]
+    assert {turn.at for turn in data.turns} == {1683554160}
+    assert [sorted(each.evidence) for each in data.questions] == [
+        ["fact 0", "fact 1"],
+        [],
+        ["fact 1"],
+    ]
+    results = bench.run(data, tmp_path, together=False)
+    assert results["recall, no vectors"].recall["all"] == [100.0] * 4
 
 
 def test_without_vectors_two_methods_are_measured(bench: Any, tmp_path: Path):

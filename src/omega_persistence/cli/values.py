@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,13 +11,17 @@ import typer
 
 
 def moment_of(text: str | None) -> int | None:
-    """Unix seconds of a number, or of a date and time in ISO 8601, in UTC if it does not say."""
+    """Unix seconds of a number, or of a date and time in ISO 8601, in UTC if it does not say.
+
+    Eight digits are a date, as in ISO 8601: nobody means a day of 1970 by 20230508.
+    """
     if text is None:
         return None
-    try:
-        return int(text)
-    except ValueError:
-        pass
+    if not re.fullmatch(r"\d{8}", text, re.ASCII):
+        try:
+            return int(text)
+        except ValueError:
+            pass
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
