@@ -61,9 +61,9 @@ class StaleCache(Altered):
             super().put(record)
             self.kept.pop(record.id, None)
 
-        def write(self, session: Session, records: Sequence[Any]) -> None:
+        def write(self, session: Session, records: Sequence[Any], first: int = 0) -> None:
             """The same."""
-            super().write(session, records)
+            super().write(session, records, first)
             for record in records:
                 self.kept.pop(record.id, None)
 

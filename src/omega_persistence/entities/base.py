@@ -30,7 +30,7 @@ ALL = 2**60
 SHARED = 100
 """Batches up to this size share a commit with other threads; larger ones keep them waiting."""
 
-PART = 500
+PART = 512
 """Records of a batch that are written together, with all that is made of them: while the pages
 that they fill are in memory."""
 
@@ -179,15 +179,20 @@ class Collection(Generic[R]):
         row = session.row(self.table.count, namespace=self._namespace)
         return row[0] if row else 0
 
-    def write(self, session: Session, records: Sequence[R]) -> None:
+    def write(self, session: Session, records: Sequence[R], first: int = 0) -> None:
         """Write checked records into an open transaction; the first that is refused is explained.
 
-        The part of `put` and `put_many` under the lock.
+        The part of `put` and `put_many` under the lock. Their positions in the caller's batch begin
+        with ``first``.
         """
-        self._admit(session, records)
-        for first in range(0, len(records), PART):
-            part = records[first : first + PART]
-            self._insert(session, part, self.table.rows(self._namespace, part), first)
+        for start in range(0, len(records), PART):
+            part = records[start : start + PART]
+            try:
+                self._admit(session, part)
+                self._insert(session, part, self.table.rows(self._namespace, part))
+            except (ConflictError, InvalidDataError) as error:
+                error.index = first + start + (error.index or 0)
+                raise
 
     def _put(self, record: R) -> None:
         """Write one checked record: a single statement, since `_admit` has nothing to ask."""
@@ -196,10 +201,7 @@ class Collection(Generic[R]):
             if session is not None:
                 self._insert(session, [record], rows)
 
-    def _insert(
-        self, session: Session, records: Sequence[R], rows: Sequence[Row], first: int = 0
-    ) -> None:
-        """Write records, whose positions in their batch begin with ``first``."""
+    def _insert(self, session: Session, records: Sequence[R], rows: Sequence[Row]) -> None:
         try:
             session.run_many(self.table.upsert, rows)
         except (ConflictError, InvalidDataError) as error:
@@ -207,7 +209,7 @@ class Collection(Generic[R]):
 
             index = error.index or 0
             reason = explain(session, self.table, self._namespace, records[index], error)
-            reason.index = first + index
+            reason.index = index
             raise reason from error
 
     def _admit(self, session: Session, records: Sequence[R]) -> None:

@@ -90,29 +90,42 @@ class VectorHit(Struct, frozen=True):
     score: float
 
 
+def checked_rows(
+    matrix: NDArray[np.float32], ids: list[str], memory_ids: list[str], space: str
+) -> tuple[list[str], list[str]]:
+    """The ids of rows whose numbers are finite, and of their memories, as plain text.
+
+    All rows have the length and the space of the first, so when ids are of the plainest, that one
+    is `checked` for all, which is much faster.
+    """
+    looked_at = matrix[:1] if _are_plain(ids) and _are_plain(memory_ids) else matrix
+    rows = vectors_of(looked_at, ids, memory_ids, space)
+    plain = [checked(row, StoredVector, index) for index, row in enumerate(rows)]
+    if len(plain) < len(ids):
+        return ids, memory_ids
+    return [row.id for row in plain], [row.memory_id for row in plain]
+
+
 def vectors_of(
     matrix: NDArray[np.float32], ids: list[str], memory_ids: list[str], space: str
 ) -> list[StoredVector]:
-    """The rows of a matrix as records, checked.
-
-    The numbers have been looked at, all at once, which is much faster than one by one; what is
-    left of `checked` is what the rows have in common, and ids that are not the plainest.
-    """
-    dimensions = matrix.shape[1]
-    vectors: list[StoredVector] = []
-    for index, (id, memory_id, row) in enumerate(zip(ids, memory_ids, matrix, strict=True)):
-        vector = StoredVector(
+    """The rows of a matrix as records."""
+    return [
+        StoredVector(
             id=id,
             memory_id=memory_id,
-            dimensions=dimensions,
+            dimensions=matrix.shape[1],
             data_blob=row.tobytes(),
             space=space,
         )
-        if not index or not (_is_plain(id) and _is_plain(memory_id)):
-            vector = checked(vector, StoredVector, index)
-        vectors.append(vector)
-    return vectors
+        for id, memory_id, row in zip(ids, memory_ids, matrix, strict=False)
+    ]
 
 
-def _is_plain(id: object) -> bool:
-    return type(id) is str and 0 < len(id) < 1000 and id.isascii() and "\0" not in id
+def _are_plain(ids: list[str]) -> bool:
+    """Whether nothing can be wrong with any of these."""
+    if set(map(type, ids)) != {str}:
+        return False
+    lengths = set(map(len, ids))
+    together = "".join(ids)
+    return 0 < min(lengths) <= max(lengths) < 1000 and together.isascii() and "\0" not in together

@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Any, cast, overload
 from omega_persistence.backends.table import Table
 from omega_persistence.entities import spaces
 from omega_persistence.entities.arrays import float32
-from omega_persistence.entities.base import SHARED, Children, checked_limit, require_kind
+from omega_persistence.entities.base import PART, SHARED, Children, checked_limit, require_kind
 from omega_persistence.entities.filters import checked_filter
 from omega_persistence.entities.record import check_text, checked, new_ids
-from omega_persistence.entities.vector_records import StoredVector, VectorHit, vectors_of
+from omega_persistence.entities.vector_records import (
+    StoredVector,
+    VectorHit,
+    checked_rows,
+    vectors_of,
+)
 from omega_persistence.errors import InvalidDataError, NotFoundError
 
 if TYPE_CHECKING:
@@ -112,11 +117,14 @@ class Vectors(Children[StoredVector]):
             given = f"{len(owners)} memory_ids and {len(names)} ids"
             message = f"each of the {len(matrix)} rows needs its ids, and there are {given}"
             raise InvalidDataError(message, field="memory_ids")
-        vectors = vectors_of(matrix, names, owners, space)
-        if vectors:
-            with self._scope.atomic(alone=len(vectors) > SHARED) as session:
-                self.write(session, vectors)
-        return len(vectors)
+        names, owners = checked_rows(matrix, names, owners, space)
+        if names:
+            with self._scope.atomic(alone=len(names) > SHARED) as session:
+                for first in range(0, len(names), PART):
+                    part = slice(first, first + PART)
+                    vectors = vectors_of(matrix[part], names[part], owners[part], space)
+                    self.write(session, vectors, first)
+        return len(names)
 
     def nearest(
         self,
@@ -268,13 +276,9 @@ class Vectors(Children[StoredVector]):
         return done
 
     def _insert(
-        self,
-        session: Session,
-        records: Sequence[StoredVector],
-        rows: Sequence[Row],
-        first: int = 0,
+        self, session: Session, records: Sequence[StoredVector], rows: Sequence[Row]
     ) -> None:
-        super()._insert(session, records, rows, first)
+        super()._insert(session, records, rows)
         vectors = [(record.id, record.dimensions, record.data_blob) for record in records]
         session.index_vectors(self._namespace, vectors)
 

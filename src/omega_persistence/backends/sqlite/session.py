@@ -10,7 +10,7 @@ import apsw
 
 from omega_persistence.backends import events
 from omega_persistence.backends.filters import ANY
-from omega_persistence.backends.sqlite import fork, staging
+from omega_persistence.backends.sqlite import batches, fork
 from omega_persistence.backends.sqlite.errors import DRIVER_ERRORS, spoils_connection, translate
 from omega_persistence.backends.sqlite.vectors.mirrors import Mirrors, Space
 from omega_persistence.errors import (
@@ -118,8 +118,8 @@ class SQLiteSession:
             self._run_each(sql, rows, 0)
             return
         done = 0
-        for part in staging.parts(rows):
-            if not staging.worthwhile(sql, part):
+        for part in batches.parts(rows):
+            if not batches.worthwhile(sql, part):
                 self._run_each(sql, part, done)
             else:
                 try:
@@ -128,35 +128,18 @@ class SQLiteSession:
                     self._run_each(sql, part, done)  # shows which row it is
             done += len(part)
 
-    def run_together(self, sql: LiteralString, rows: Sequence[Row], /) -> None:
+    def run_together(self, sql: LiteralString, rows: Sequence[Row], /) -> int:
         """Execute an INSERT for all rows as one statement, which undoes itself when it fails.
 
-        The rows have different keys: see `staging.key`.
+        The rows have different keys, see `batches.key`, and are as many as `batches.fitting`
+        allows. Returns how many rows it inserted or changed itself.
         """
+        many, values = batches.statement(sql, len(rows)), batches.values(rows)
         try:
-            self._insert(sql, rows)
+            self._target.execute(many, values)
         except DRIVER_ERRORS as error:
-            self._again(error, lambda: self._insert(sql, rows))
-
-    def _insert(self, sql: LiteralString, rows: Sequence[Row]) -> None:
-        if len(rows) == 1:
-            self._target.execute(sql, rows[0])
-        else:
-            staging.insert(self._target, sql, rows)
-
-    def run_staged(self, sql: LiteralString, rows: Sequence[Row], /, **params: Value) -> int:
-        """Execute a statement that reads rows from where `staging.fill` puts them.
-
-        Returns the number of rows that it changed itself.
-        """
-        try:
-            staging.fill(self._target, rows)
-            self._target.execute(sql, _binders[sql](params))
-            changed = self.connection.changes()
-            staging.clear(self._target, rows)
-        except DRIVER_ERRORS as error:
-            raise self.note(error) from error
-        return changed
+            self._after_error(error, many, values)
+        return self.connection.changes()
 
     def _run_each(self, sql: LiteralString, rows: Sequence[Row], before: int) -> None:
         remaining = iter(rows)

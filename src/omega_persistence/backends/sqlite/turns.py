@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, LiteralString
 from msgspec import Struct
 
 from omega_persistence.backends import Row
-from omega_persistence.backends.sqlite.staging import key
+from omega_persistence.backends.sqlite.batches import fitting, key
 from omega_persistence.errors import BusyError
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Turns:
         return True
 
     def offers(self) -> list[Ticket]:
-        """Take those who are next in the queue and offer rows that one statement can insert.
+        """Take those who are next in the queue and offer rows that one statement inserts.
 
         `accept` or `decline` must follow, for all of them.
         """
@@ -163,7 +163,8 @@ class Turns:
                 sql = offer.sql
                 keys.add(key(offer.row))
                 offering.append(self._queue.popleft())
-        return offering
+            self._queue.extendleft(reversed(offering[fitting(len(offering)) :]))
+        return offering[: fitting(len(offering))]
 
     def accept(self, offering: list[Ticket]) -> None:
         """Let those whose rows have been inserted wait for the commit."""

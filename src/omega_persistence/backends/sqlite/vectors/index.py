@@ -6,6 +6,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from omega_persistence.backends.sqlite import batches
 from omega_persistence.backends.sqlite.vectors import codes
 from omega_persistence.errors import CorruptionError
 
@@ -14,18 +15,12 @@ if TYPE_CHECKING:
 
     from omega_persistence.backends.sqlite.session import SQLiteSession
 
-# One vector is what most agents write at a time.
-_WRITE_ONE = """
-    INSERT INTO vector_codes (seq, code)
-    SELECT seq, :code FROM vectors WHERE namespace = :namespace AND id = :id
-    ON CONFLICT (seq) DO UPDATE SET code = excluded.code
-"""
-
-# Of rows (id, code). CROSS JOIN is a join that keeps its order.
+# CROSS JOIN is a join that keeps its order.
 _WRITE = """
     INSERT INTO vector_codes (seq, code)
-    SELECT vectors.seq, c1
-    FROM temp.staged_2 CROSS JOIN vectors ON vectors.namespace = :namespace AND vectors.id = c0
+    SELECT vectors.seq, column3
+    FROM (VALUES (:namespace, :id, :code)) CROSS JOIN vectors
+      ON vectors.namespace = column1 AND vectors.id = column2
     WHERE true
     ON CONFLICT (seq) DO UPDATE SET code = excluded.code
 """
@@ -35,17 +30,16 @@ def write(
     session: SQLiteSession, namespace: str, vectors: Sequence[tuple[str, int, bytes]]
 ) -> None:
     """Write the codes of vectors, (id, dimensions, float32 numbers), that are in the file."""
-    if len(vectors) == 1:
+    if len(vectors) == 1:  # what most agents write at a time
         ((id, dimensions, blob),) = vectors
-        code = codes.encode_one(blob, dimensions)
-        written = session.run(_WRITE_ONE, namespace=namespace, id=id, code=code)
+        rows = [(namespace, id, codes.encode_one(blob, dimensions))]
     else:
         rows = [
-            row
+            (namespace, *row)
             for dimensions, alike in groupby(vectors, itemgetter(1))
             for row in _coded(dimensions, alike)
         ]
-        written = session.run_staged(_WRITE, rows, namespace=namespace)
+    written = sum(session.run_together(_WRITE, part) for part in batches.parts(rows))
     if written != len(vectors):
         message = "a vector that was written cannot be found by its id"
         raise CorruptionError(message, hint="See check().")
