@@ -24,6 +24,13 @@ class Word(str):
     __slots__ = ()
 
 
+class Odd(Word):
+    """One that is no key."""
+
+    __slots__ = ()
+    __hash__ = None  # type: ignore[assignment]
+
+
 NOT_REAL = (True, "0.5", None, b"", np.float64(0.5), np.float32(0.5), 1j)
 NOT_WHOLE = (True, 1.0, "1", None, np.int64(1), NAN)
 NOT_64_BITS = (2**63, -(2**63) - 1, 2**200)
@@ -283,6 +290,16 @@ def test_an_array_that_is_longer_than_a_vector_may_be_is_refused_before_it_is_st
         with pytest.raises(InvalidDataError, match=f"longer than {MAX_BYTES} bytes"):
             store.remember("words", vector=long, space=space)
     assert store.memories.count() == 0
+
+
+def test_a_matrix_may_be_stored_under_text_of_another_class(store: OmegaStore):
+    store.memories.put_many([memory("a"), memory("b")])
+    names = [Odd("a"), Odd("b")]
+    for space in (Odd("model"), Odd("")):
+        store.vectors.put_many(np.ones((2, 1)), memory_ids=names, ids=names, space=space)
+        assert {type(each.space) for each in store.vectors} == {str}
+    assert [each.memory_id for each in store.vectors] == ["a", "b"]
+    assert store.check() == []
 
 
 def test_the_space_of_a_vector_may_be_text_of_another_class(store: OmegaStore):

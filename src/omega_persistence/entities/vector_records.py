@@ -92,8 +92,8 @@ class VectorHit(Struct, frozen=True):
 
 def checked_rows(
     matrix: NDArray[np.float32], ids: list[str], memory_ids: list[str], space: str
-) -> tuple[list[str], list[str]]:
-    """The ids of rows whose numbers are finite, and of their memories, as plain text.
+) -> tuple[list[str], list[str], str]:
+    """Check rows whose numbers are finite; returns ids, memories and space as plain text.
 
     All rows have the length and the space of the first, so when ids are of the plainest, that one
     is `checked` for all, which is much faster.
@@ -101,9 +101,10 @@ def checked_rows(
     looked_at = matrix[:1] if _are_plain(ids) and _are_plain(memory_ids) else matrix
     rows = vectors_of(looked_at, ids, memory_ids, space)
     plain = [checked(row, StoredVector, index) for index, row in enumerate(rows)]
+    space = plain[0].space if plain else space
     if len(plain) < len(ids):
-        return ids, memory_ids
-    return [row.id for row in plain], [row.memory_id for row in plain]
+        return ids, memory_ids, space
+    return [row.id for row in plain], [row.memory_id for row in plain], space
 
 
 def vectors_of(

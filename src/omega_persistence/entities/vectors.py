@@ -117,7 +117,7 @@ class Vectors(Children[StoredVector]):
             given = f"{len(owners)} memory_ids and {len(names)} ids"
             message = f"each of the {len(matrix)} rows needs its ids, and there are {given}"
             raise InvalidDataError(message, field="memory_ids")
-        names, owners = checked_rows(matrix, names, owners, space)
+        names, owners, space = checked_rows(matrix, names, owners, space)
         if names:
             with self._scope.atomic(alone=len(names) > SHARED) as session:
                 for first in range(0, len(names), PART):
@@ -149,8 +149,8 @@ class Vectors(Children[StoredVector]):
         Args:
             query: As many numbers as the vectors of the space have.
             limit: How many at most; None for all, in the order of their cosines.
-            space: The embedding model; by default the one that was chosen with `serve`, else the
-                only one with vectors of that length.
+            space: The embedding model, nothing if it has no vectors; by default the one that was
+                chosen with `serve`, else the only one with vectors of that length.
             tiers: Numbers from 1 to 12, or members of `Tier`.
             session: The conversation or task.
             since: The earliest ``created_at``, in Unix seconds.
