@@ -1,4 +1,4 @@
-"""init, put, migrate and compact."""
+"""init, put, delete, migrate and compact."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from cli.support import printed_json, printed_lines, refused, run
 from omega_persistence import OmegaStore
-from samples import memory, skill
+from samples import architecture, intelligence, memory, skill
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,6 +71,37 @@ def test_put_does_not_make_a_store_unless_asked(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     run("put", path, "memories", json.dumps(PLAIN), "--create")
     assert memories_of(path) == ["new"]
+
+
+def test_delete_takes_a_record_and_what_hangs_on_it(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    run("remember", path, "Once", "--id", "old", "--vector", "[1, 2]", "--create")
+    run("put", path, "memories", json.dumps(PLAIN))
+    assert run("delete", path, "memories", "old").stdout == "Deleted old from memories.\n"
+    assert memories_of(path) == ["new"]
+    with OmegaStore(path) as store:
+        assert not store.vectors.count()
+    answer = {"collection": "memories", "id": "new", "deleted": True}
+    assert printed_json("delete", path, "memories", "new", "--namespace", "n", code=1) == {
+        **answer,
+        "deleted": False,
+    }
+    assert printed_json("delete", path, "memories", "new") == answer
+    gone = run("delete", path, "memories", "new", code=1)
+    assert gone.stdout == ""
+    assert "nothing in memories of namespace default has the id new" in gone.stderr
+    refused("delete", tmp_path / "none.db", "memories", "new")
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_delete_leaves_an_architecture_that_has_intelligences(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    with OmegaStore(path) as store:
+        store.architectures.put(architecture("a"))
+        store.intelligences.put(intelligence("i", "a"))
+    assert "'a' has 1 intelligence" in refused("delete", path, "architectures", "a")[0]
+    assert run("delete", path, "intelligences", "i").stdout == "Deleted i from intelligences.\n"
+    run("delete", path, "architectures", "a")
 
 
 @pytest.mark.parametrize("path", ["", ":memory:"])

@@ -52,6 +52,7 @@ _COMMANDS = (
     (_START, "demo", demo.demo),
     (_START, "init", upkeep.init),
     (_START, "shell-completion", shell_completion),
+    (_RECORDS, "delete", records.delete),
     (_RECORDS, "get", records.get),
     (_RECORDS, "list", records.list_),
     (_RECORDS, "put", records.put),

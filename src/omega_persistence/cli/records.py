@@ -1,4 +1,4 @@
-"""Commands about records: get, list, search, put."""
+"""Commands about records: get, list, search, put, delete."""
 
 from __future__ import annotations
 
@@ -155,6 +155,28 @@ def put(
         say(id, indent=2)
     if len(ids) > 10:
         say("...", indent=2)
+
+
+def delete(
+    path: Store,
+    collection: CollectionName,
+    id: Annotated[str, typer.Argument(metavar="ID", help="The record's id.", show_default=False)],
+    namespace: Namespace = "default",
+    json: JSON = False,
+) -> None:
+    """Delete one record and what hangs on it. Exit code 1 if there was none."""
+    with open_to_write(path, namespace, create=False) as store:
+        there = collection_named(store, collection).delete(id)
+    if json:
+        output.print_json({"collection": collection, "id": id, "deleted": there})
+    elif there:
+        from omega_persistence.cli.screen import say
+
+        say(f"Deleted {id} from {collection}.")
+    else:
+        output.message(f"nothing in {collection} of namespace {namespace} has the id {id}")
+    if not there:
+        raise typer.Exit(BAD_NEWS)
 
 
 def _read(source: str) -> bytes:

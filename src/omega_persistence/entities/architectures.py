@@ -100,6 +100,7 @@ class Architectures(Collection[StoredArchitecture]):
             return super()._delete(session, id)
         except ConflictError as error:
             row = session.row(_COUNT_INTELLIGENCES, namespace=self._namespace, id=id)
-            message = f"StoredArchitecture {id!r} has {row[0] if row else 0} intelligences"
+            count = row[0] if row else 0
+            message = f"StoredArchitecture {id!r} has {count} intelligence{'s' * (count != 1)}"
             hint = "Delete them first, or store them again under another arch_id."
             raise ConflictError(message, hint=hint, kind="StoredArchitecture", id=id) from error
