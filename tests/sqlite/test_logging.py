@@ -13,7 +13,7 @@ import pytest
 
 from omega_persistence import BackendError, OmegaStore
 from omega_persistence.backends import events
-from samples import memory
+from samples import memory, vector
 from sqlite.faulty_disk import LOG, Disk, Fault
 from sqlite.support import Holder, finish, line, python, start
 
@@ -87,6 +87,22 @@ def test_a_slow_statement_is_told_with_its_time_and_without_its_values(
     assert "INSERT INTO memories" in texts
     assert "SELECT" in texts
     assert "secret" not in told.text
+
+
+def test_the_statement_of_a_batch_is_told_with_one_of_its_rows(
+    told: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "NOTABLE", 0.0)
+    with OmegaStore(tmp_path / "store.db") as store:
+        store.memories.put_many(memory(f"m{number}") for number in range(300))
+        store.vectors.put_many(vector(f"v{number}", f"m{number}") for number in range(300))
+    statements = [record.statement for record in named(told, "slow_statement")]
+    many = [statement for statement in statements if "(?, ?" in statement]
+    assert all(re.search(r"VALUES \([?, ]+\), \.\.\.", statement) for statement in many)
+    assert {re.split(r"\W+", statement)[2] for statement in many} == {
+        *("memories", "vectors", "vector_codes"),
+    }
+    assert max(map(len, statements)) < 2000
 
 
 def test_a_statement_that_takes_a_second_is_told_at_info(

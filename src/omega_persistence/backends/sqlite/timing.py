@@ -6,6 +6,7 @@ listens to the logger, and asks about that once a second.
 
 from __future__ import annotations
 
+import re
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     import apsw
 
     from omega_persistence.backends.sqlite.connection import Patience
+
+
+# A statement for a batch has a row of marks for each of its rows.
+_ROWS = re.compile(r"(\(\?[?, ]*\))(?:, \(\?[?, ]*\))+")
 
 
 class Timed:
@@ -48,7 +53,7 @@ class Timed:
         level = events.level_of(seconds)
         if level is not None:
             text = "a statement on %(store)s took %(seconds).2f s: %(statement)s"
-            statement = " ".join(sql.split())
+            statement = _ROWS.sub(r"\1, ...", " ".join(sql.split()))
             events.tell(
                 level,
                 "slow_statement",
