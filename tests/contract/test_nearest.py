@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -242,6 +243,29 @@ def test_a_matrix_needs_to_know_its_memories(store: OmegaStore):
     with pytest.raises(InvalidDataError, match="with their memory_ids"):
         store.vectors.put_many(np.ones((1, 2)), space="model")  # pyright: ignore[reportCallIssue, reportArgumentType]
     assert store.vectors.count() == 0
+
+
+def test_a_matrix_that_changes_while_it_waits_for_its_turn_breaks_no_rule(store: OmegaStore):
+    store.memories.put_many([memory("a"), memory("b")])
+    matrix = np.ones((2, 4), np.float32)
+    failed: list[str] = []
+
+    def put() -> None:
+        try:
+            store.vectors.put_many(matrix, memory_ids=["a", "b"])
+        except InvalidDataError as error:
+            failed.append(str(error))
+
+    with store.transaction():
+        waiter = Thread(target=put)
+        waiter.start()
+        waiter.join(0.2)
+        assert waiter.is_alive()
+        matrix[1] = np.nan
+    waiter.join()
+    assert failed == ["the matrix was changed while it was being stored"]
+    assert store.vectors.count() == 0
+    assert store.check() == []
 
 
 @pytest.mark.parametrize(

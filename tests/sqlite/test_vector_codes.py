@@ -236,6 +236,25 @@ def test_codes_that_are_not_those_of_their_vectors_are_found_and_made_anew(
         assert len(found(store, [1, 1])) == 3
 
 
+@pytest.mark.parametrize(
+    ("numbers", "of_all"), [("0000803f0000c07f", True), ("000080ff00000000", False)]
+)
+def test_numbers_that_are_not_finite_are_damage(tmp_path: Path, numbers: str, of_all: bool) -> None:
+    path = tmp_path / "store.db"
+    store_of(path, np.array([[1, 1], [1, 2], [2, 1]], np.float32))
+    which = "" if of_all else " WHERE seq = 2"
+    execute(path, f"UPDATE vectors SET data_blob = x'{numbers}'{which}")
+    with OmegaStore(path) as store:
+        (problem,) = store.check()
+        count = 3 if of_all else 1
+        assert problem.table == "vectors"
+        assert problem.detail == f"vectors that hold NaN or infinity: {count}"
+        with pytest.raises(CorruptionError, match="NaN or infinity"):
+            store.vectors.nearest([1, 1], exact=True)
+        with pytest.raises(CorruptionError, match="NaN or infinity"):
+            store.reindex()
+
+
 def test_vectors_that_the_index_of_ids_does_not_have_are_damage(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     store_of(path, np.array([[1, 1], [1, 2], [2, 1]], np.float32))

@@ -25,7 +25,8 @@ def moment_of(text: str | None) -> int | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        message = f"{text!r} is neither Unix seconds nor a date such as 2023-05-08T09:30"
+        eight = "; eight digits are a date" if text.isdecimal() else ""
+        message = f"{text!r} is neither Unix seconds nor a date such as 2023-05-08T09:30{eight}"
         raise typer.BadParameter(message) from error
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

@@ -180,7 +180,7 @@ class Collection(Generic[R]):
         return row[0] if row else 0
 
     def write(self, session: Session, records: Sequence[R], first: int = 0) -> None:
-        """Write checked records into an open transaction; the first that is refused is explained.
+        """Write checked records into an open transaction; one that is refused is explained.
 
         The part of `put` and `put_many` under the lock. Their positions in the caller's batch begin
         with ``first``.

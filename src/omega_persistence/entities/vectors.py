@@ -107,6 +107,8 @@ class Vectors(Children[StoredVector]):
                 message = "space and ids are for the rows of a matrix, with their memory_ids"
                 raise InvalidDataError(message, field="memory_ids")
             return super().put_many(cast("Iterable[StoredVector]", records))
+        import numpy as np  # noqa: PLC0415 - not every process has vectors
+
         matrix = float32(cast("NDArray[Any]", records), 2)
         for name, given in (("memory_ids", memory_ids), ("ids", ids)):
             if isinstance(given, (str, bytes)):
@@ -122,7 +124,11 @@ class Vectors(Children[StoredVector]):
             with self._scope.atomic(alone=len(names) > SHARED) as session:
                 for first in range(0, len(names), PART):
                     part = slice(first, first + PART)
-                    vectors = vectors_of(matrix[part], names[part], owners[part], space)
+                    rows = matrix[part].copy()
+                    if not np.isfinite(rows).all():  # it was, before the turn came
+                        message = "the matrix was changed while it was being stored"
+                        raise InvalidDataError(message, field="array")
+                    vectors = vectors_of(rows, names[part], owners[part], space)
                     self.write(session, vectors, first)
         return len(names)
 

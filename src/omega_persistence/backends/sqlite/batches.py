@@ -24,8 +24,8 @@ _EVERY = 16
 Few statements do for all batches, so that they stay prepared, and few for each.
 """
 
-_MOST_BYTES = 4 * 1024 * 1024
-"""Bytes of rows inserted at a time, since SQLite copies them."""
+_MOST_BYTES = 512 * 1024
+"""Bytes of rows in a statement: it keeps a copy of them until it is executed again."""
 
 
 def fitting(count: int) -> int:
@@ -51,7 +51,7 @@ def values(rows: Sequence[Row]) -> Row:
 def parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
     """The rows in pieces that there are statements for."""
     most = len(rows)
-    if most > 2:
+    if most > 1:
         sample = rows[:: most // 16 + 1]
         size = sum(len(value) for row in sample for value in row if isinstance(value, (str, bytes)))
         most = max(1, _MOST_BYTES * len(sample) // max(1, size))

@@ -131,8 +131,8 @@ class SQLiteSession:
     def run_together(self, sql: LiteralString, rows: Sequence[Row], /) -> int:
         """Execute an INSERT for all rows as one statement, which undoes itself when it fails.
 
-        The rows have different keys, see `batches.key`, and are as many as `batches.fitting`
-        allows. Returns how many rows it inserted or changed itself.
+        They are one of the `batches.parts`, and have different `batches.key` if a foreign key is to
+        be checked for each. Returns how many rows it inserted or changed itself.
         """
         many, values = batches.statement(sql, len(rows)), batches.values(rows)
         try:

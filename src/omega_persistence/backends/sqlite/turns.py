@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, LiteralString
 from msgspec import Struct
 
 from omega_persistence.backends import Row
-from omega_persistence.backends.sqlite.batches import fitting, key
+from omega_persistence.backends.sqlite.batches import key, parts
 from omega_persistence.errors import BusyError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ COMPANY = 0.0001
 
 
 class Offer(Struct, frozen=True):
-    """An INSERT that others may execute together with theirs, as one statement for all rows."""
+    """An INSERT that others may execute together with theirs, by one statement for many rows."""
 
     sql: LiteralString
     row: Row
@@ -163,8 +163,10 @@ class Turns:
                 sql = offer.sql
                 keys.add(key(offer.row))
                 offering.append(self._queue.popleft())
-            self._queue.extendleft(reversed(offering[fitting(len(offering)) :]))
-        return offering[: fitting(len(offering))]
+            rows = [each.offer.row for each in offering if each.offer is not None]
+            together = len(next(parts(rows), ()))
+            self._queue.extendleft(reversed(offering[together:]))
+        return offering[:together]
 
     def accept(self, offering: list[Ticket]) -> None:
         """Let those whose rows have been inserted wait for the commit."""

@@ -76,12 +76,15 @@ def matrix(blobs: Sequence[bytes], dimensions: int) -> NDArray[np.float32]:
     """The vectors of rows as the rows of a matrix.
 
     Raises:
-        CorruptionError: a row does not hold so many numbers.
+        CorruptionError: a row does not hold so many numbers, or not all of them are finite.
     """
     if type(dimensions) is not int or dimensions < 1:
         message = f"a vector cannot have {dimensions!r:.80} dimensions"
         raise CorruptionError(message, hint="See check().")
-    return np.frombuffer(_joined(blobs, 4 * dimensions), "<f4").reshape(-1, dimensions)
+    numbers = np.frombuffer(_joined(blobs, 4 * dimensions), "<f4")
+    if not np.isfinite(numbers).all():
+        raise CorruptionError("a vector holds NaN or infinity", hint="See check().")
+    return numbers.reshape(-1, dimensions)
 
 
 def decode(blobs: Sequence[bytes], dimensions: int) -> NDArray[np.void]:

@@ -1,16 +1,18 @@
-"""Comparing the codes in the file with their vectors."""
+"""Looking at the vectors in the file, and comparing their codes with them."""
 
 from __future__ import annotations
 
-from itertools import groupby
-from operator import itemgetter
+from itertools import compress, groupby
+from operator import itemgetter, ne
 from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
 
 from omega_persistence.backends import Problem
 from omega_persistence.backends.sqlite.vectors import codes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import apsw
 
@@ -27,21 +29,29 @@ _ORPHANS = "FROM vector_codes WHERE seq NOT IN (SELECT seq FROM vectors)"
 
 
 def check(connection: apsw.Connection) -> list[Problem]:
-    """Codes that are missing, belong to no vector, or are not what their vector says."""
+    """Numbers that are not finite; codes that are missing, wrong, or belong to no vector."""
     ((orphans,),) = connection.execute(f"SELECT count(*) {_ORPHANS}").fetchall()
-    found = {
-        "vectors without a code, or with a wrong one": sum(1 for _ in _wrong(connection)),
-        "codes without a vector": orphans,
-    }
+    infinite = wrong = 0
+    for dimensions, blobs, present in _pages(connection):
+        numbers = np.frombuffer(b"".join(blobs), "<f4").reshape(-1, dimensions)
+        finite = [bool(row.all()) for row in np.isfinite(numbers)]
+        infinite += finite.count(False)
+        right = codes.encode_blobs(list(compress(blobs, finite)), dimensions)
+        wrong += sum(map(ne, right, compress(present, finite)))
+    found = [
+        ("vectors", "vectors that hold NaN or infinity", infinite),
+        ("vector_codes", "vectors without a code, or with a wrong one", wrong),
+        ("vector_codes", "codes without a vector", orphans),
+    ]
     return [
-        Problem(kind="vector", table="vector_codes", detail=f"{what}: {count}")
-        for what, count in found.items()
+        Problem(kind="vector", table=table, detail=f"{what}: {count}")
+        for table, what, count in found
         if count
     ]
 
 
-def _wrong(connection: apsw.Connection) -> Iterator[int]:
-    """Vectors whose code is missing or wrong; damaged ones are left out."""
+def _pages(connection: apsw.Connection) -> Iterator[tuple[int, Sequence[bytes], Sequence[Any]]]:
+    """The length of vectors, these, and the codes that they have; damaged ones are left out."""
     after = -(2**63)
     while rows := cast("list[Any]", connection.execute(_PAGE, (after, _BATCH)).fetchall()):
         if rows[-1][0] <= after:
@@ -49,8 +59,5 @@ def _wrong(connection: apsw.Connection) -> Iterator[int]:
         after = rows[-1][0]
         whole = [row for row in rows if type(row[2]) is bytes and 0 < len(row[2]) == 4 * row[1]]
         for dimensions, alike in groupby(whole, itemgetter(1)):
-            seqs, _, blobs, present = zip(*alike, strict=True)
-            right = codes.encode_blobs(blobs, dimensions)
-            for seq, code, found in zip(seqs, right, present, strict=True):
-                if code != found:
-                    yield seq
+            _, _, blobs, present = zip(*alike, strict=True)
+            yield dimensions, blobs, present

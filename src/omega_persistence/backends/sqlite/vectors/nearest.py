@@ -210,8 +210,6 @@ class Search:
         products = np.vecdot(vectors, self._query)
         lengths = np.sqrt(np.vecdot(vectors, vectors))
         cosines = np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
-        if not np.isfinite(cosines).all():
-            raise CorruptionError("a vector holds NaN or infinity", hint="See check().")
         return list(zip(ids, vector_ids, cosines.clip(-1, 1).tolist(), strict=True))
 
 
