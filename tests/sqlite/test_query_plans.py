@@ -11,13 +11,14 @@ import importlib
 import pkgutil
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, LiteralString
 
 import apsw
 import pytest
 
 import omega_persistence
 from omega_persistence import OmegaStore
+from omega_persistence.backends.sqlite import batches
 from omega_persistence.backends.sqlite.session import SQLiteSession
 from sqlite.every_statement import do_everything, fill
 from sqlite.support import execute
@@ -44,10 +45,12 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> dict[str, None]:
     def watch(name: str) -> None:
         execute = getattr(SQLiteSession, name)
 
-        def watched(session: SQLiteSession, sql: str, /, *args: Any, **params: Any) -> Any:
+        def watched(session: SQLiteSession, sql: LiteralString, /, *args: Any, **more: Any) -> Any:
             if not NOT_PLANNED.match(sql):
                 found[one_line(sql)] = None
-            return execute(session, sql, *args, **params)
+                if name == "run_together":
+                    found[one_line(batches.statement(sql, 2))] = None
+            return execute(session, sql, *args, **more)
 
         monkeypatch.setattr(SQLiteSession, name, watched)
 
@@ -87,10 +90,11 @@ def plan(connection: apsw.Connection, sql: str) -> list[str]:
     """The lines of a plan, indented by their depth."""
     depths = {0: 0}
     lines: list[str] = []
-    names = dict.fromkeys(re.findall(r":(\w+)", sql))
-    for id, parent, _, detail in connection.execute(f"EXPLAIN QUERY PLAN {sql}", names):
+    values = dict.fromkeys(re.findall(r":(\w+)", sql)) or (None,) * sql.count("?")
+    for id, parent, _, detail in connection.execute(f"EXPLAIN QUERY PLAN {sql}", values):
         depths[id] = depths[parent] + 1
-        lines.append("    " * depths[id] + detail)
+        if "-ROW VALUES CLAUSE" not in detail:  # those of a batch
+            lines.append("    " * depths[id] + detail)
     if "ORDER BY" not in sql and "GROUP BY" not in sql:
         # Every index begins with the namespace, so any one of them does to find all of it.
         lines = [re.sub(r"INDEX \w+ (\(namespace=\?\))", r"INDEX * \1", each) for each in lines]
