@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 _MOST = 256
 """Rows of a statement: with all columns of a memory its text still is one that apsw caches."""
 
-_EVERY = 16
+_EVERY = 64
 """Below this there is a statement for every number of rows, from it on for powers of two.
 
-Few statements do for all batches, so that they stay prepared, and few for each.
+So threads that share a commit share a statement, and few do for all larger batches, which stay
+prepared.
 """
 
 _MOST_BYTES = 512 * 1024
