@@ -84,6 +84,7 @@ def test_a_time_is_unix_seconds_or_iso_8601(path: Path, time: str, seconds: int)
     ("options", "message"),
     [
         (["--at", "yesterday"], "neither Unix seconds nor a date"),
+        (["--at", "99999999"], "eight digits are a date"),
         (["--metadata", "[1]"], "is not a JSON object"),
         (["--metadata", "{"], "is not a JSON object"),
         (["--vector", '["a"]'], "is not a JSON array of numbers"),

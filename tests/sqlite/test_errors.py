@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any, cast
 
 import apsw
@@ -168,7 +169,7 @@ class Changing:
         remaining = iter(rows)
         first = next(remaining)
         self._prepare()
-        return self._connection.executemany(sql, [first, *remaining])
+        return self._connection.executemany(sql, chain([first], remaining))
 
 
 def test_a_statement_is_prepared_again_while_the_schema_changes():
@@ -191,6 +192,18 @@ def test_a_statement_is_prepared_again_while_the_schema_changes():
         session._target = cast("Any", Changing(connection, session_module.ATTEMPTS + 1))
         with pytest.raises(BackendError, match="memories_fts"):
             session.run_many(insert, [(1, 2)])
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_row_is_named_that_is_refused_after_the_schema_changed(place: int):
+    with apsw.Connection(":memory:") as connection:
+        connection.execute("CREATE TABLE t (a NOT NULL, b)")
+        session = SQLiteSession(connection)
+        session._target = cast("Any", Changing(connection, 1))
+        rows = [(None if row == place else 1, row % 2) for row in range(3)]
+        with pytest.raises(InvalidDataError) as caught:
+            session._run_each("INSERT INTO t VALUES (:a, :b)", rows, 10)
+        assert caught.value.index == 10 + place
 
 
 def test_the_driver_s_exception_is_the_cause():

@@ -66,6 +66,8 @@ CollectionName = Annotated[
     ),
 ]
 
+RecordId = Annotated[str, typer.Argument(metavar="ID", help="The record's id.", show_default=False)]
+
 Namespace = Annotated[
     str,
     typer.Option(

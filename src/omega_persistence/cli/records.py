@@ -24,6 +24,7 @@ from omega_persistence.cli.options import (
     CollectionName,
     Create,
     Namespace,
+    RecordId,
     Store,
     collection_named,
     entity_of,
@@ -37,7 +38,7 @@ from omega_persistence.cli.program import BAD_NEWS
 def get(
     path: Store,
     collection: CollectionName,
-    id: Annotated[str, typer.Argument(metavar="ID", help="The record's id.", show_default=False)],
+    id: RecordId,
     namespace: Namespace = "default",
     json: JSON = False,
 ) -> None:
@@ -160,7 +161,7 @@ def put(
 def delete(
     path: Store,
     collection: CollectionName,
-    id: Annotated[str, typer.Argument(metavar="ID", help="The record's id.", show_default=False)],
+    id: RecordId,
     namespace: Namespace = "default",
     json: JSON = False,
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +16,8 @@ def moment_of(text: str | None) -> int | None:
     """
     if text is None:
         return None
-    if not re.fullmatch(r"\d{8}", text, re.ASCII):
+    eight_digits = len(text) == 8 and text.isdecimal()
+    if not eight_digits:
         try:
             return int(text)
         except ValueError:
@@ -25,8 +25,8 @@ def moment_of(text: str | None) -> int | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        eight = "; eight digits are a date" if text.isdecimal() else ""
-        message = f"{text!r} is neither Unix seconds nor a date such as 2023-05-08T09:30{eight}"
+        hint = "; eight digits are a date" if eight_digits else ""
+        message = f"{text!r} is neither Unix seconds nor a date such as 2023-05-08T09:30{hint}"
         raise typer.BadParameter(message) from error
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

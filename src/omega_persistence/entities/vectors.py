@@ -124,11 +124,10 @@ class Vectors(Children[StoredVector]):
             with self._scope.atomic(alone=len(names) > SHARED) as session:
                 for first in range(0, len(names), PART):
                     part = slice(first, first + PART)
-                    rows = matrix[part].copy()
-                    if not np.isfinite(rows).all():  # it was, before the turn came
+                    if not np.isfinite(matrix[part]).all():  # it was, before the turn came
                         message = "the matrix was changed while it was being stored"
                         raise InvalidDataError(message, field="array")
-                    vectors = vectors_of(rows, names[part], owners[part], space)
+                    vectors = vectors_of(matrix[part], names[part], owners[part], space)
                     self.write(session, vectors, first)
         return len(names)
 
@@ -175,8 +174,8 @@ class Vectors(Children[StoredVector]):
         Cost: linear in the vectors of the space, two milliseconds for 100,000 of 384
         dimensions; an exact search takes some hundred times as long. With a filter that no more
         than 1,000 vectors pass, linear in these; ``where`` looks at the metadata of every memory
-        of the namespace. The first other search of a process reads all
-        codes of the space, which then stay in memory, a byte for each number.
+        of the namespace. The first other search of a process reads all codes of the space, which
+        then stay in memory, a byte for each number.
         """
         wanted = checked_limit(limit)
         numbers = float32(query, 1)

@@ -29,14 +29,9 @@ _MOST_BYTES = 512 * 1024
 """Bytes of rows in a statement: it keeps a copy of them until it is executed again."""
 
 
-def fitting(count: int) -> int:
-    """The greatest number of rows, of so many, that there is a statement for."""
-    return count if count < _EVERY else min(_MOST, 1 << (count.bit_length() - 1))
-
-
 @cache  # the statements are constants of this library
 def statement(sql: LiteralString, count: int) -> LiteralString:
-    """``INSERT ... VALUES (:a, :b) ...`` for so many rows, a number that `fitting` gives."""
+    """``INSERT ... VALUES (:a, :b) ...`` for so many rows, as `parts` have."""
     before, values, rest = sql.partition("VALUES (")
     names, _, after = rest.partition(")")
     row = ", ".join("?" * names.count(":"))
@@ -58,9 +53,14 @@ def parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
         most = max(1, _MOST_BYTES * len(sample) // max(1, size))
     start = 0
     while start < len(rows):
-        end = start + fitting(min(most, len(rows) - start))
+        end = start + _fitting(min(most, len(rows) - start))
         yield rows[start:end]
         start = end
+
+
+def _fitting(count: int) -> int:
+    """The greatest number of rows, of so many, that there is a statement for."""
+    return count if count < _EVERY else min(_MOST, 1 << (count.bit_length() - 1))
 
 
 def key(row: Row) -> Row:

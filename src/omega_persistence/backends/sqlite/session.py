@@ -146,8 +146,14 @@ class SQLiteSession:
         try:
             self._target.executemany(sql, remaining)
         except DRIVER_ERRORS as error:
+
+            def again() -> None:
+                nonlocal remaining
+                remaining = iter(rows)
+                self._target.executemany(sql, remaining)
+
             try:
-                self._again(error, lambda: self._target.executemany(sql, rows))
+                self._again(error, again)
             except StorageError as ours:
                 ours.index = before + len(rows) - 1 - length_hint(remaining)
                 raise

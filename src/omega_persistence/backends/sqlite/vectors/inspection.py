@@ -51,7 +51,7 @@ def check(connection: apsw.Connection) -> list[Problem]:
 
 
 def _pages(connection: apsw.Connection) -> Iterator[tuple[int, Sequence[bytes], Sequence[Any]]]:
-    """The length of vectors, these, and the codes that they have; damaged ones are left out."""
+    """Vectors of one length: that, their bytes and the codes they have, but for damaged ones."""
     after = -(2**63)
     while rows := cast("list[Any]", connection.execute(_PAGE, (after, _BATCH)).fetchall()):
         if rows[-1][0] <= after:

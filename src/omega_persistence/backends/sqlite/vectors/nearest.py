@@ -100,7 +100,7 @@ class Search:
         self._condition: LiteralString = condition
         self._values = {**values, **asdict(space)}
         self._filter = filter
-        numbers = codes.matrix([query], space.dimensions)[0].astype(np.float64)
+        numbers = np.frombuffer(query, "<f4").astype(np.float64)
         length = np.sqrt(np.square(numbers).sum())
         self._query = numbers / length if length else numbers
 
