@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from omega_persistence import InvalidDataError, OmegaStore
+from omega_persistence import Hit, InvalidDataError, OmegaStore, SearchHit
 from omega_persistence.entities.words import MAX_WORDS
 from samples import memory
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
 
 
 def told(store: OmegaStore, **contents: str) -> None:
@@ -241,46 +244,102 @@ def test_filters_hold_before_the_limit(store: OmegaStore):
         store.memories.search("apple", where={"place": ["Rome"]})  # pyright: ignore[reportArgumentType]
 
 
+@contextmanager
+def as_in_a_large_store(
+    *, few: int, passed: int, likely: int, narrow: int, texts: bool
+) -> Generator[None]:
+    """Have words counted, and common ones avoided, among however few memories."""
+
+    def worthwhile(_size: int, matches: float) -> bool:
+        return texts and matches > 0
+
+    with pytest.MonkeyPatch.context() as patch:
+        changes: dict[str, object] = {
+            "search.SMALL": 0,
+            "search.FEW": few,
+            "search.PASSED": passed,
+            "matching.LIKELY": likely,
+            "matching.NARROW": narrow,
+            "bm25.worthwhile": worthwhile,
+        }
+        for name, value in changes.items():
+            patch.setattr(f"omega_persistence.backends.sqlite.{name}", value)
+        yield
+
+
+WORDS = st.sampled_from(["aa", "aa", "aa", "bb", "bb", "cc", "dd", "ee", "ee-ff", "Ff", "東京"])
+
+FILTERS: list[dict[str, Any]] = [
+    *({}, {"tiers": [1, 2]}, {"session": "s1"}, {"since": 9}, {"where": {"even": True}}),
+    {"session": "s2", "until": 25, "tiers": [2, 3], "min_importance": 0.4},
+    {"tiers": [1], "min_importance": 0.6, "where": {"even": False}},
+]
+
+
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
-    said=st.lists(
-        st.lists(st.sampled_from(["aa", "aa", "aa", "bb", "bb", "cc", "dd", "ee"]), max_size=9),
-        max_size=40,
+    said=st.lists(st.tuples(st.lists(WORDS, max_size=9), st.lists(WORDS, max_size=2)), max_size=40),
+    text=st.lists(
+        st.sampled_from(["aa", "bb", "cc", "dd", "ee", "ff", "ee-ff", "gg", "東京"]),
+        min_size=1,
+        max_size=5,
     ),
-    text=st.lists(st.sampled_from(["aa", "bb", "cc", "dd", "ee", "ff"]), min_size=1, max_size=5),
     limit=st.integers(1, 8),
-    tiers=st.none() | st.just([1, 2]),
-    rare=st.integers(1, 30),
-    ahead=st.integers(8, 12),
+    only=st.sampled_from(FILTERS),
+    weight=st.sampled_from([1.0, 2.0]),
+    few=st.integers(0, 30),
+    passed=st.integers(0, 60),
+    likely=st.integers(8, 12),
+    narrow=st.sampled_from([0, 12, 100]),
+    texts=st.booleans(),
 )
 def test_common_words_are_left_out_only_where_they_change_nothing(
     store: OmegaStore,
-    said: list[list[str]],
+    said: list[tuple[list[str], list[str]]],
     text: list[str],
     limit: int,
-    tiers: list[int] | None,
-    rare: int,
-    ahead: int,
+    only: dict[str, Any],
+    weight: float,
+    few: int,
+    passed: int,
+    likely: int,
+    narrow: int,
+    texts: bool,
 ):
-    with store.transaction() as tx, pytest.MonkeyPatch.context() as patch:
+    asked = " ".join(text)
+    with store.transaction() as tx:
         tx.memories.delete_many(f"{n:02}" for n in range(40))
         tx.memories.put_many(
-            memory(f"{n:02}", content=" ".join(words), tier=1 + n % 3)
-            for n, words in enumerate(said)
+            memory(
+                f"{n:02}",
+                content=" ".join(content),
+                keywords=" ".join(keywords),
+                tier=1 + n % 3,
+                importance=n % 5 / 4,
+                metadata_json={"even": n % 2 == 0},
+                session=f"s{n % 4}",
+                created_at=n,
+                expires_at=1 if n % 7 == 6 else None,
+            )
+            for n, (content, keywords) in enumerate(said)
         )
-        everything = tx.memories.search(" ".join(text), limit=limit, tiers=tiers)
-        patch.setattr("omega_persistence.backends.sqlite.search.SMALL", 0)
-        patch.setattr("omega_persistence.backends.sqlite.search.RARE", rare)
-        patch.setattr("omega_persistence.backends.sqlite.search.AHEAD", ahead)
-        fewer = tx.memories.search(" ".join(text), limit=limit, tiers=tiers)
-        assert [hit.score for hit in fewer] == pytest.approx([hit.score for hit in everything])
-        rounded = [
-            sorted((-round(hit.score, 9), hit.memory.id) for hit in hits)
-            for hits in (fewer, everything)
-        ]
-        assert rounded[0] == rounded[1]
+        everything = tx.memories.search(asked, limit=limit, content_weight=weight, **only)
+        recalled = tx.recall(asked, limit=limit, explain=False, **only)
+        with as_in_a_large_store(few=few, passed=passed, likely=likely, narrow=narrow, texts=texts):
+            fewer = tx.memories.search(asked, limit=limit, content_weight=weight, **only)
+        with as_in_a_large_store(few=few, passed=1000, likely=1000, narrow=narrow, texts=texts):
+            recalled_by_rarer = tx.recall(asked, limit=limit, explain=False, **only)
+    assert [hit.score for hit in fewer] == pytest.approx([hit.score for hit in everything])
+    assert in_order(fewer) == in_order(everything)
+    # Of more candidates than are looked at, those with the same score may be others.
+    if len(said) <= 20:
+        assert in_order(recalled_by_rarer) == in_order(recalled)
+
+
+def in_order(hits: Sequence[SearchHit] | Sequence[Hit]) -> list[tuple[float, str]]:
+    return sorted((-round(hit.score, 9), hit.memory.id) for hit in hits)
 
 
 def test_a_small_namespace_of_a_large_file_answers_alike(store: OmegaStore):

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from omega_persistence import ConflictError, OmegaStore
-from omega_persistence.backends.sqlite import search
+from omega_persistence.backends.sqlite import matching, search
 from omega_persistence.entities import quarantine
 from samples import architecture, edge, episode, intelligence, memory, skill, vector
 
@@ -146,9 +146,11 @@ def _search_vectors(store: OmegaStore) -> None:
 def _search_by_rarer_words(store: OmegaStore) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search, "SMALL", 0)
-        patch.setattr(search, "RARE", 10)
+        patch.setattr(search, "FEW", 0)
         store.memories.search("word1 word2", limit=1)
         store.recall("word1 word2", limit=1)
+        patch.setattr(matching, "NARROW", 0)
+        store.memories.search("word1 word2", limit=1, session="s1")
 
 
 def _be_refused(store: OmegaStore) -> None:

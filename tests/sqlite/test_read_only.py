@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 BECOME_NOBODY = """
 import os, sys, urllib.parse
 from omega_persistence import OmegaStore, StorageError, StoredMemory
+from omega_persistence.backends.sqlite import search
 if os.getuid() == 0:
     os.setgroups([])
     os.setgid(65534)

@@ -213,9 +213,9 @@ class Memories(Collection[StoredMemory]):
         "what" and "the", are left out unless there are no others. Rarer words weigh more (BM25,
         whose statistics are those of the whole file).
 
-        Reads one snapshot. Cost: every memory with one of the rarer words is ranked, and every
-        one with a common word is met; if those with common words alone could have a place in the
-        answer, they are ranked as well.
+        Reads one snapshot. Cost: every memory with one of the words is met, and those that could
+        have a place in the answer are ranked. Where a session or a time has no more than 1,000
+        memories, or without them the tiers, linear in these.
 
         Args:
             text: The question; its first 20,000 characters are looked at.

@@ -1,48 +1,45 @@
 """Full-text search over memories with FTS5.
 
 Ranking (BM25) costs ten times as much per memory as telling that it matches, and most of the
-memories that match do so by common words alone. So the rarer words are ranked first. What that
-finds tells how good the answer is at least, hence which of the common words cannot bring a memory
-into it by themselves: only memories that hold one of the other words are ranked then. The idea is
-MaxScore (Turtle and Flood, 1995).
+memories that match do so by common words alone. So of the rarer words it is only told who matches,
+and those that hold most of them are scored. That tells how good the answer is at least, hence which
+of the common words cannot bring a memory into it by themselves: only memories that hold one of the
+other words are ranked then. The idea is MaxScore (Turtle and Flood, 1995).
 """
 
 from __future__ import annotations
 
-from math import log
+from heapq import nsmallest
 from typing import TYPE_CHECKING, LiteralString, cast
 
-import apsw
 import msgspec
 
 from omega_persistence.backends.filters import ANY
+from omega_persistence.backends.sqlite import bm25, matching
 from omega_persistence.backends.sqlite.filters import condition
-from omega_persistence.errors import CorruptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from omega_persistence.backends.filters import Filter
     from omega_persistence.backends.questions import Question
+    from omega_persistence.backends.sqlite.matching import Match
     from omega_persistence.backends.sqlite.session import SQLiteSession
 
     Ranked = list[tuple[str, float]]
     """Memory ids and scores, best first, ties by id."""
 
-    Token = tuple[int, int, str]
-    """A word of a text: where it begins, where it ends, and its form in the index."""
-
-RARE = 500
-"""Words that are in at most so many memories together are ranked before the others."""
+FEW = 2000
+"""If the words are in at most so many memories together, to rank all of these costs least."""
 
 SMALL = 5000
-"""In a namespace of at most so many memories all words are rare: to count them costs more."""
+"""In a namespace of at most so many memories all are ranked: to count the words costs more."""
 
-AHEAD = 200
-"""How many of the best by rare words are looked at for their common words, at least."""
+PASSED = 10_000
+"""Of so many memories that match it is told which hold most; rarer words are taken first."""
 
-MOST = 2.2
-"""k1 + 1 of FTS5's BM25: no word adds as much to a score as this times its rarity."""
+RARE = 500
+"""A phrase is looked for if one of its words is in at most so many memories."""
 
 _SCORE: LiteralString = "-bm25(memories_fts, :content, :keywords, :content, 0.0)"
 
@@ -85,9 +82,8 @@ _SCORED: LiteralString = f"""
     SELECT rowid, {_SCORE} FROM memories_fts
     WHERE memories_fts MATCH :query AND {_ONLY}"""
 
-_ROWS: LiteralString = """
-    SELECT seq FROM memories
-    WHERE namespace = :namespace AND id IN (SELECT value FROM json_each(:ids))"""
+_MATCHING: LiteralString = """
+    SELECT json_group_array(rowid) FROM memories_fts WHERE memories_fts MATCH :query"""
 
 _FREQUENCY: LiteralString = "SELECT doc FROM memories_words WHERE term = :word"
 
@@ -104,29 +100,8 @@ _SAMPLE: LiteralString = """
     FROM sample"""
 
 
-# The condition of a filter follows, which must not become the way to the memories.
-_ADMITTED: LiteralString = """
-    SELECT memories.id FROM json_each(:ids)
-    CROSS JOIN memories ON memories.namespace = :namespace AND memories.id = json_each.value
-    WHERE """
-
-
-def admitted(
-    session: SQLiteSession, namespace: str, filter: Filter, ids: Sequence[str]
-) -> set[str]:
-    """Those of some memories that pass a filter and have not expired."""
-    passing, values = condition(filter)
-    rows = session.rows(_ADMITTED + passing, namespace=namespace, ids=_json(ids), **values)
-    return {id for (id,) in rows}
-
-
 class Search:
-    """One question to one namespace, in one session.
-
-    Attributes:
-        words: Those of the question that the index has, each stem once; rarest first.
-        rare: The first of them: as many as are in at most `RARE` memories together, or one.
-    """
+    """One question to one namespace, in one session."""
 
     def __init__(self, session: SQLiteSession, namespace: str, question: Question) -> None:
         self._session = session
@@ -138,15 +113,13 @@ class Search:
         # To pass by the memories of others costs more than it saves if there are few.
         self._scope = "" if part >= 1 / 4 else f'"\ue000{namespace.encode().hex()}" AND '
         small = self._rows * part <= SMALL
+        self._forms: dict[str, str] = {}
         self._frequencies = self._count(question.words, counted=not small)
-        self.words = sorted(self._frequencies, key=self._frequencies.__getitem__)
-        number, seen = 0, 0.0
-        for word in self.words:
-            seen += self._frequencies[word] * (part if self._scope else 1)
-            if number and seen > RARE:
-                break
-            number += 1
-        self.rare = self.words[:number]
+        # Those that the index has, each stem once, rarest first.
+        self._words = sorted(self._frequencies, key=self._frequencies.__getitem__)
+        self._share = part if self._scope else 1.0
+        matches = sum(self._frequencies.values()) * self._share
+        self._few = small or matches <= FEW or len(self._words) == 1
 
     def _count(self, words: Iterable[str], *, counted: bool) -> dict[str, int]:
         """In how many memories of the file each word is, words of one stem once.
@@ -159,56 +132,64 @@ class Search:
             if stem and stem not in found:
                 known = counted and len(stem) == 1 and self._session.row(_FREQUENCY, word=stem[0])
                 found[stem] = word, known[0] if known else 0
+                if len(stem) == 1:
+                    self._forms[word] = stem[0]
         return dict(found.values())
 
     def best(self, limit: int, filter: Filter = ANY) -> Ranked:
         """The memories that hold any of the words, best first."""
-        if not self.words or not limit:
+        if not self._words or not limit:
             return []
-        if len(self.rare) == len(self.words) or limit > AHEAD:
-            return self._ranked(self.words, limit, filter)
-        ahead = self._rows_of(self._first(AHEAD, filter))
-        found = self._ranked(self.words, limit, filter, ahead)
-        if len(found) < limit:
-            return self._ranked(self.words, limit, filter)
+        if self._few or limit > matching.LIKELY:
+            return self._ranked(self._words, limit, filter)
+        narrow = matching.narrow(self._session, self._namespace, filter)
+        if narrow is not None:
+            return self._best_of(narrow, limit)
+        ahead = self._best_of(self._likely(limit, filter), limit)
+        if len(ahead) < limit:
+            return self._ranked(self._words, limit, filter)
         # The answer is at least as good as this. Words are left out, from the commonest on, while
         # those left out cannot add up to it.
-        sure, left, by_common = found[-1][1], len(self.words), 0.0
-        while left and by_common + self._most(self.words[left - 1]) < sure:
+        sure, left, by_common = ahead[-1][1], len(self._words), 0.0
+        while left and by_common + self._most(self._words[left - 1]) < sure:
             left -= 1
-            by_common += self._most(self.words[left])
+            by_common += self._most(self._words[left])
         # Rounding must not lose what is as good as the last.
         rows = self._session.rows(
             _AT_LEAST,
-            query=self._query(self.words[:left]),
+            query=self._query(self._words[:left]),
             least=(sure - by_common) * (1 - 1e-9),
             **self._weights,
         )
-        return self._ranked(self.words, limit, filter, [row for (row,) in rows])
+        return self._ranked(self._words, limit, filter, [row for (row,) in rows])
 
     def _most(self, word: str) -> float:
         """More than the word adds to any score.
 
         There may be fewer memories than it is reckoned with, which makes words rarer.
         """
-        frequency = self._frequencies[word]
-        return MOST * max(1e-6, log((self._rows - frequency + 0.5) / (frequency + 0.5)))
+        return (bm25.K1 + 1) * bm25.rarity(self._rows, self._frequencies[word])
 
     def candidates(self, limit: int, at_least: int, filter: Filter = ANY) -> list[str]:
-        """Ids of the best by the rarer words, or of the best if those are not enough."""
-        found = self._first(limit, filter) if self.rare and limit else []
-        if len(found) < at_least and len(self.rare) < len(self.words):
-            found = [id for id, _ in self.best(at_least, filter)]
-        return found
+        """Ids of the best among the likely ones, or of the best if those are not enough."""
+        if not self._words or not limit:
+            return []
+        if self._few:
+            return self._first(limit, filter)
+        narrow = matching.narrow(self._session, self._namespace, filter)
+        found = self._best_of(self._likely(limit, filter) if narrow is None else narrow, limit)
+        if narrow is None and len(found) < at_least:
+            found = self.best(at_least, filter)
+        return [id for id, _ in found]
 
     def _first(self, limit: int, filter: Filter) -> list[str]:
-        """The best by the rare words."""
+        """The best, whose scores are not needed."""
         if filter == ANY:
             # To visit a memory costs more than to rank it.
             admitted, values = condition(filter)
             rows = self._session.rows(
                 _FIRST + admitted + _IN_ORDER,
-                query=self._query(self.rare),
+                query=self._query(self._words),
                 namespace=self._namespace,
                 limit=limit,
                 several=4 * limit,
@@ -217,16 +198,62 @@ class Search:
             )
             if len(rows) == limit:
                 return [id for (id,) in rows]
-        return [id for id, _ in self._ranked(self.rare, limit, filter)]
+        return [id for id, _ in self._ranked(self._words, limit, filter)]
 
-    def scores(self, seqs: Collection[int]) -> tuple[dict[int, float], dict[int, float]]:
+    def _likely(self, limit: int, filter: Filter) -> list[Match]:
+        return matching.likely(self._session, self._namespace, self._worth(), limit, filter)
+
+    def _best_of(self, those: Sequence[Match], limit: int) -> Ranked:
+        """The best of some memories."""
+        scores = self._of_words({row: size for row, _, size in those})
+        found = [(id, scores[row]) for row, id, _ in those if row in scores]
+        return nsmallest(limit, found, key=lambda each: (-each[1], each[0]))
+
+    def _worth(self) -> dict[int, float]:
+        """How much the rarer words tell that a memory holds, by its row.
+
+        Of memories that hold the same words, the newest comes first.
+        """
+        worth: dict[int, float] = {}
+        passed = 0
+        for number, word in enumerate(self._words):
+            if number > 1 and passed + self._frequencies[word] * self._share > PASSED:
+                break
+            ((listed,),) = self._session.rows(_MATCHING, query=self._query([word]))
+            rows = msgspec.json.decode(listed, type=list[int])
+            passed += len(rows)
+            more = bm25.rarity(self._rows, self._frequencies[word] or len(rows))
+            for row in reversed(rows):
+                worth[row] = worth.get(row, 0.0) + more
+        return worth
+
+    def scores(self, sizes: Mapping[int, int]) -> tuple[dict[int, float], dict[int, float]]:
         """BM25 of these memories: for the words, and for the pairs as phrases."""
         phrases = [
             f"{first} {second}"
             for first, second in self._question.pairs
             if self._telling(first) or self._telling(second)
         ]
-        return self._scored(self.words, seqs), self._scored(phrases, seqs)
+        return self._of_words(sizes), self._scored(phrases, sizes)
+
+    def _of_words(self, sizes: Mapping[int, int]) -> dict[int, float]:
+        """By the texts of the memories if that costs less than by the index."""
+        if not sizes:
+            return {}
+        matches = {
+            self._forms[word]: self._frequencies[word]
+            for word in self._words
+            if self._frequencies[word]
+        }
+        passed = sum(matches.values()) * self._share
+        cheap = bm25.worthwhile(sum(sizes.values()), passed)
+        if not cheap or {*self._weights.values()} != {1.0}:
+            return self._scored(self._words, sizes)
+        found = bm25.scores(self._session, sizes, matches)
+        several = [word for word in self._words if word not in self._forms]
+        for seq, score in self._scored(several, sizes).items():
+            found[seq] = found.get(seq, 0.0) + score
+        return found
 
     def _scored(self, phrases: Sequence[str], seqs: Collection[int]) -> dict[int, float]:
         if not phrases:
@@ -237,10 +264,6 @@ class Search:
     def _telling(self, word: str) -> bool:
         """Whether it is worth its cost to look for a phrase with the word."""
         return self._frequencies.get(word, 0) <= RARE
-
-    def _rows_of(self, ids: Iterable[str]) -> list[int]:
-        rows = self._session.rows(_ROWS, namespace=self._namespace, ids=_json(list(ids)))
-        return [row for (row,) in rows]
 
     def _ranked(
         self,
@@ -273,31 +296,3 @@ class Search:
 
 def _json(values: Sequence[str] | Sequence[int] | None) -> str:
     return msgspec.json.encode(values).decode()
-
-
-class Tokenizer:
-    """Takes a text apart as the index of a connection does."""
-
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._tokenize = connection.fts5_tokenizer(
-            "porter", ["unicode61", "remove_diacritics", "2"]
-        )
-
-    def __call__(self, text: str) -> list[Token]:
-        """Its words, with their places in characters."""
-        if type(text) is not str:
-            raise CorruptionError("the text of a memory is not text", hint="See check().")
-        encoded = text.encode()
-        found = self._tokenize(encoded, apsw.FTS5_TOKENIZE_DOCUMENT, None, include_colocated=False)
-        tokens = cast("list[Token]", found)
-        return tokens if len(encoded) == len(text) else list(_in_characters(encoded, tokens))
-
-
-def _in_characters(text: bytes, tokens: Iterable[Token]) -> Iterator[Token]:
-    """The same words, whose places were counted in bytes."""
-    seen = characters = 0
-    for start, end, token in tokens:
-        first = characters + len(text[seen:start].decode())
-        characters = first + len(text[start:end].decode())
-        seen = end
-        yield first, characters, token

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from omega_persistence.backends.filters import Filter
     from omega_persistence.backends.questions import Question
     from omega_persistence.backends.sqlite.connection import Patience
-    from omega_persistence.backends.sqlite.search import Search, Tokenizer
+    from omega_persistence.backends.sqlite.search import Search
     from omega_persistence.backends.sqlite.timing import Timed
+    from omega_persistence.backends.sqlite.tokenizer import Tokenizer
 
 T = TypeVar("T")
 
@@ -166,17 +167,24 @@ class SQLiteSession:
 
     def admitted(self, namespace: str, filter: Filter, ids: Sequence[str]) -> set[str]:
         """Those of some memories that pass a filter and have not expired."""
-        from omega_persistence.backends.sqlite.search import admitted  # noqa: PLC0415 - not at the start
+        from omega_persistence.backends.sqlite import matching  # noqa: PLC0415 - not at the start
 
-        return admitted(self, namespace, filter, ids)
+        return matching.admitted(self, namespace, filter, ids)
 
     def tokens(self, text: str) -> list[tuple[int, int, str]]:
         """The words of a text as the full-text index knows them."""
-        from omega_persistence.backends.sqlite.search import Tokenizer  # noqa: PLC0415 - not at the start
+        return self.tokenizer(text)
 
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of the full-text index."""
         if self._tokenizer is None:
+            from omega_persistence.backends.sqlite.tokenizer import (  # noqa: PLC0415 - not at the start
+                Tokenizer,
+            )
+
             self._tokenizer = Tokenizer(self.connection)
-        return self._tokenizer(text)
+        return self._tokenizer
 
     def same_memory(self, namespace: str, content: str, speaker: str | None) -> str | None:
         """The first memory to arrive that has exactly this content and speaker."""
