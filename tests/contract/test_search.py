@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from large_store import as_in_a_large_store
 from omega_persistence import Hit, InvalidDataError, OmegaStore, SearchHit
 from omega_persistence.entities.words import MAX_WORDS
 from samples import memory
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
 
 
 def told(store: OmegaStore, **contents: str) -> None:
@@ -244,29 +245,6 @@ def test_filters_hold_before_the_limit(store: OmegaStore):
         store.memories.search("apple", where={"place": ["Rome"]})  # pyright: ignore[reportArgumentType]
 
 
-@contextmanager
-def as_in_a_large_store(
-    *, few: int, passed: int, likely: int, narrow: int, texts: bool
-) -> Generator[None]:
-    """Have words counted, and common ones avoided, among however few memories."""
-
-    def worthwhile(_size: int, matches: float) -> bool:
-        return texts and matches > 0
-
-    with pytest.MonkeyPatch.context() as patch:
-        changes: dict[str, object] = {
-            "search.SMALL": 0,
-            "search.FEW": few,
-            "search.PASSED": passed,
-            "matching.LIKELY": likely,
-            "matching.NARROW": narrow,
-            "bm25.worthwhile": worthwhile,
-        }
-        for name, value in changes.items():
-            patch.setattr(f"omega_persistence.backends.sqlite.{name}", value)
-        yield
-
-
 WORDS = st.sampled_from(["aa", "aa", "aa", "bb", "bb", "cc", "dd", "ee", "ee-ff", "Ff", "東京"])
 
 FILTERS: list[dict[str, Any]] = [
@@ -329,7 +307,7 @@ def test_common_words_are_left_out_only_where_they_change_nothing(
         recalled = tx.recall(asked, limit=limit, explain=False, **only)
         with as_in_a_large_store(few=few, passed=passed, likely=likely, narrow=narrow, texts=texts):
             fewer = tx.memories.search(asked, limit=limit, content_weight=weight, **only)
-        with as_in_a_large_store(few=few, passed=1000, likely=1000, narrow=narrow, texts=texts):
+        with as_in_a_large_store(few=few, narrow=narrow, texts=texts):
             recalled_by_rarer = tx.recall(asked, limit=limit, explain=False, **only)
     assert [hit.score for hit in fewer] == pytest.approx([hit.score for hit in everything])
     assert in_order(fewer) == in_order(everything)

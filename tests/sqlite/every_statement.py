@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec.structs import replace
 
+from large_store import as_in_a_large_store
 from omega_persistence import ConflictError, OmegaStore
-from omega_persistence.backends.sqlite import matching, search
 from omega_persistence.entities import quarantine
 from samples import architecture, edge, episode, intelligence, memory, skill, vector
 
@@ -144,13 +144,13 @@ def _search_vectors(store: OmegaStore) -> None:
 
 
 def _search_by_rarer_words(store: OmegaStore) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search, "SMALL", 0)
-        patch.setattr(search, "FEW", 0)
-        store.memories.search("word1 word2", limit=1)
-        store.recall("word1 word2", limit=1)
-        patch.setattr(matching, "NARROW", 0)
+    with as_in_a_large_store(narrow=1000):
         store.memories.search("word1 word2", limit=1, session="s1")
+    with as_in_a_large_store(texts=False):
+        store.memories.search("word1 word2", limit=1, session="s1")
+        store.recall("word1 word2", limit=1)
+    with as_in_a_large_store():
+        store.memories.search("word1 word2", limit=1)
 
 
 def _be_refused(store: OmegaStore) -> None:

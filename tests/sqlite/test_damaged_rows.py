@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from large_store import as_in_a_large_store
 from omega_persistence import CorruptionError, OmegaStore
 from sqlite.support import execute
 
@@ -78,3 +79,24 @@ def test_a_row_of_other_types_is_damage(table: str, change: str, call: str, tmp_
         assert store.check() != []
         with pytest.raises(CorruptionError):
             CALLS[call](store)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM memories_fts_data WHERE id = 1",
+        "UPDATE memories_fts_data SET block = x'0000' WHERE id = 1",
+        "UPDATE memories_fts_data SET block = NULL WHERE id = 1",
+    ],
+)
+def test_a_full_text_index_without_its_totals_is_damage(change: str, tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with OmegaStore(path) as store:
+        store.remember_many([{"content": "a pear"}, {"content": "a plum"}])
+    execute(path, change)
+    with OmegaStore(path) as store, as_in_a_large_store():
+        with pytest.raises(CorruptionError):
+            store.memories.search("pear plum")
+        with pytest.raises(CorruptionError):
+            store.recall("pear plum")
+        assert store.check()

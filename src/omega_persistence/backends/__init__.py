@@ -66,9 +66,10 @@ class TextSearch(Protocol):
         ...
 
     def candidates(self, limit: int, at_least: int, filter: Filter = ANY) -> list[str]:
-        """Ids of at most so many memories that hold any of the words, rarer words first.
+        """Ids of so many memories that hold any of the words, most of them and the rarest first.
 
-        Cheaper than `best`, which is to be believed about the order. At least ``at_least``, if
+        Cheaper than `best`, which is to be believed about the order. Of many memories twice as many
+        as asked for, since there the order by words alone says less; at least ``at_least``, if
         there are so many.
         """
         ...

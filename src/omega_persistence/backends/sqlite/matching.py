@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Match = tuple[int, str, int]
     """A memory: its row, its id, and the bytes of its text."""
 
-LIKELY = 200
+LIKELY = 100
 """So many memories are scored for an answer, at least."""
 
 NARROW = 1000
@@ -82,7 +82,7 @@ def likely(
     found: list[Match] = []
     tried = 0
     while len(found) < limit and tried < len(worth):
-        further = max(LIKELY, 2 * limit, 4 * tried)
+        further = max(LIKELY, 4 * limit, 4 * tried)
         rows = nlargest(tried + further, worth, key=worth.__getitem__)[tried:]
         found += _passing(session, namespace, rows, filter)
         tried += len(rows)

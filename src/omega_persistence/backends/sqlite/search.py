@@ -177,7 +177,8 @@ class Search:
         if self._few:
             return self._first(limit, filter)
         narrow = matching.narrow(self._session, self._namespace, filter)
-        found = self._best_of(self._likely(limit, filter) if narrow is None else narrow, limit)
+        likely = self._likely(limit, filter) if narrow is None else narrow
+        found = self._best_of(likely, 2 * limit)
         if narrow is None and len(found) < at_least:
             found = self.best(at_least, filter)
         return [id for id, _ in found]
