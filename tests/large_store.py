@@ -13,21 +13,24 @@ if TYPE_CHECKING:
 
 @contextmanager
 def as_in_a_large_store(
-    *, few: int = 0, passed: int = 1000, likely: int = 1000, narrow: int = 0, texts: bool = True
+    *, few: int = 0, passed: int = 1000, likely: int = 1000, narrow: int = 0, size: int = 1000
 ) -> Generator[None]:
-    """Have words counted, and common ones avoided, among however few memories."""
+    """Have words counted, and common ones avoided, among however few memories.
 
-    def worthwhile(_size: int, matches: float) -> bool:
-        return texts and matches > 0
+    Texts of no more bytes than `size` are taken apart if any word was counted.
+    """
+
+    def size_of(_texts: int, matches: float, _totals: object) -> int:
+        return size if matches else -1
 
     with pytest.MonkeyPatch.context() as patch:
         changes: dict[str, object] = {
-            "search.SMALL": 0,
+            "terms.SMALL": 0,
             "search.FEW": few,
             "search.PASSED": passed,
             "matching.LIKELY": likely,
             "matching.NARROW": narrow,
-            "bm25.worthwhile": worthwhile,
+            "bm25.size": size_of,
         }
         for name, value in changes.items():
             patch.setattr(f"omega_persistence.backends.sqlite.{name}", value)

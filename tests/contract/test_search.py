@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from large_store import as_in_a_large_store
-from omega_persistence import Hit, InvalidDataError, OmegaStore, SearchHit
+from omega_persistence import Hit, InvalidDataError, OmegaStore, SearchHit, Transaction
 from omega_persistence.entities.words import MAX_WORDS
 from samples import memory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 def told(store: OmegaStore, **contents: str) -> None:
@@ -245,7 +245,7 @@ def test_filters_hold_before_the_limit(store: OmegaStore):
         store.memories.search("apple", where={"place": ["Rome"]})  # pyright: ignore[reportArgumentType]
 
 
-WORDS = st.sampled_from(["aa", "aa", "aa", "bb", "bb", "cc", "dd", "ee", "ee-ff", "Ff", "東京"])
+WORDS = st.sampled_from(["aa", "aa", "aa", "bb", "bb", "cc", "dd", "ee", "ee_ff", "Ff", "東京"])
 
 FILTERS: list[dict[str, Any]] = [
     *({}, {"tiers": [1, 2]}, {"session": "s1"}, {"since": 9}, {"where": {"even": True}}),
@@ -260,7 +260,7 @@ FILTERS: list[dict[str, Any]] = [
 @given(
     said=st.lists(st.tuples(st.lists(WORDS, max_size=9), st.lists(WORDS, max_size=2)), max_size=40),
     text=st.lists(
-        st.sampled_from(["aa", "bb", "cc", "dd", "ee", "ff", "ee-ff", "gg", "東京"]),
+        st.sampled_from(["aa", "bb", "cc", "dd", "ee", "ff", "ee_ff", "gg", "東京"]),
         min_size=1,
         max_size=5,
     ),
@@ -271,7 +271,8 @@ FILTERS: list[dict[str, Any]] = [
     passed=st.integers(0, 60),
     likely=st.integers(8, 12),
     narrow=st.sampled_from([0, 12, 100]),
-    texts=st.booleans(),
+    size=st.sampled_from([-1, 9, 1000]),
+    others=st.sampled_from([0, 0, 200]),
 )
 def test_common_words_are_left_out_only_where_they_change_nothing(
     store: OmegaStore,
@@ -284,36 +285,44 @@ def test_common_words_are_left_out_only_where_they_change_nothing(
     passed: int,
     likely: int,
     narrow: int,
-    texts: bool,
+    size: int,
+    others: int,
 ):
+    other = store.in_namespace("other")
+    other.memories.delete_many(f"{n:03}" for n in range(200))
+    told(other, **{f"{n:03}": "aa ee_ff tree" for n in range(others)})
     asked = " ".join(text)
     with store.transaction() as tx:
         tx.memories.delete_many(f"{n:02}" for n in range(40))
-        tx.memories.put_many(
-            memory(
-                f"{n:02}",
-                content=" ".join(content),
-                keywords=" ".join(keywords),
-                tier=1 + n % 3,
-                importance=n % 5 / 4,
-                metadata_json={"even": n % 2 == 0},
-                session=f"s{n % 4}",
-                created_at=n,
-                expires_at=1 if n % 7 == 6 else None,
-            )
-            for n, (content, keywords) in enumerate(said)
-        )
+        told_again(tx, said)
         everything = tx.memories.search(asked, limit=limit, content_weight=weight, **only)
         recalled = tx.recall(asked, limit=limit, explain=False, **only)
-        with as_in_a_large_store(few=few, passed=passed, likely=likely, narrow=narrow, texts=texts):
+        with as_in_a_large_store(few=few, passed=passed, likely=likely, narrow=narrow, size=size):
             fewer = tx.memories.search(asked, limit=limit, content_weight=weight, **only)
-        with as_in_a_large_store(few=few, narrow=narrow, texts=texts):
+        with as_in_a_large_store(few=few, narrow=narrow, size=size):
             recalled_by_rarer = tx.recall(asked, limit=limit, explain=False, **only)
     assert [hit.score for hit in fewer] == pytest.approx([hit.score for hit in everything])
     assert in_order(fewer) == in_order(everything)
     # Of more candidates than are looked at, those with the same score may be others.
     if len(said) <= 20:
         assert in_order(recalled_by_rarer) == in_order(recalled)
+
+
+def told_again(tx: Transaction, said: Iterable[tuple[list[str], list[str]]]) -> None:
+    tx.memories.put_many(
+        memory(
+            f"{n:02}",
+            content=" ".join(content),
+            keywords=" ".join(keywords),
+            tier=1 + n % 3,
+            importance=n % 5 / 4,
+            metadata_json={"even": n % 2 == 0},
+            session=f"s{n % 4}",
+            created_at=n,
+            expires_at=1 if n % 7 == 6 else None,
+        )
+        for n, (content, keywords) in enumerate(said)
+    )
 
 
 def in_order(hits: Sequence[SearchHit] | Sequence[Hit]) -> list[tuple[float, str]]:
@@ -330,6 +339,22 @@ def test_a_small_namespace_of_a_large_file_answers_alike(store: OmegaStore):
     assert found(small, "\ue000736d616c6c") == []
     assert found(small, "736d616c6c") == []
     assert found(store, "pie pear") == []
+
+
+def test_the_word_of_a_namespace_counts_for_nothing_in_a_text(store: OmegaStore):
+    told(store, **{f"{n:04}": "apple tree" for n in range(400)})
+    small = store.in_namespace("small")
+    told(small, a="apple pie", b="apple \ue000736d616c6c")
+    told(store, **{f"x{n:04}": "apple tree" for n in range(400)})
+    first, second = small.memories.search("apple")
+    assert first.score == pytest.approx(second.score)
+
+
+def test_a_word_that_the_index_cuts_is_found(store: OmegaStore):
+    word = "\U00010330" * 9000
+    told(store, a=f"{word} tail", b="pear tree", c="apple tree")
+    with as_in_a_large_store(narrow=1000):
+        assert set(found(store, f"{word} pear", tiers=range(1, 13))) == {"a", "b"}
 
 
 def test_the_snippet_marks_the_words(store: OmegaStore):

@@ -86,6 +86,8 @@ def test_a_row_of_other_types_is_damage(table: str, change: str, call: str, tmp_
     [
         "DELETE FROM memories_fts_data WHERE id = 1",
         "UPDATE memories_fts_data SET block = x'0000' WHERE id = 1",
+        "UPDATE memories_fts_data SET block = x'' WHERE id = 1",
+        "UPDATE memories_fts_data SET block = x'ffffffffffffffffff7f0201010101' WHERE id = 1",
         "UPDATE memories_fts_data SET block = NULL WHERE id = 1",
     ],
 )
@@ -100,3 +102,20 @@ def test_a_full_text_index_without_its_totals_is_damage(change: str, tmp_path: P
         with pytest.raises(CorruptionError):
             store.recall("pear plum")
         assert store.check()
+
+
+@pytest.mark.parametrize("change", ["id = x'ff' || id", "content = NULL", "keywords = NULL"])
+@pytest.mark.parametrize("narrow", [0, 1000])
+def test_a_row_of_other_types_is_damage_in_a_large_store_too(
+    change: str, narrow: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "store.db"
+    with OmegaStore(path) as store:
+        store.remember_many([{"content": "a pear"}, {"content": "a plum"}])
+    spoil(path, "memories", change)
+    with (
+        OmegaStore(path) as store,
+        as_in_a_large_store(narrow=narrow),
+        pytest.raises(CorruptionError),
+    ):
+        store.recall("pear plum", tiers=range(1, 13))

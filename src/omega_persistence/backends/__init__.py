@@ -5,7 +5,7 @@ Only the modules below this package know a driver. Grow these protocols with a d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, LiteralString, Protocol
 
 from msgspec import Struct
@@ -74,11 +74,11 @@ class TextSearch(Protocol):
         """
         ...
 
-    def scores(self, sizes: Mapping[int, int]) -> tuple[dict[int, float], dict[int, float]]:
+    def scores(self, seqs: Collection[int]) -> tuple[dict[int, float], dict[int, float]]:
         """The scores that `best` gives to memories, and those of the pairs of words as phrases.
 
-        Memories are told by their ``seq``, with the bytes of their text. Those that hold none of
-        the words are left out, and so may be phrases of common words.
+        Memories, here by their ``seq``, that hold none are left out, and so may be phrases of
+        common words.
         """
         ...
 

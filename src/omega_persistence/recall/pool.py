@@ -127,7 +127,7 @@ def read(session: Session, namespace: str, ids: Iterable[str]) -> list[StoredMem
 
 def _score(pool: dict[str, Candidate], text: TextSearch) -> None:
     found = {each.seq: each for each in pool.values()}
-    words, phrases = text.scores({seq: each.length for seq, each in found.items()})
+    words, phrases = text.scores(found)
     for seq, score in words.items():
         found[seq].words = score
     for seq, score in phrases.items():

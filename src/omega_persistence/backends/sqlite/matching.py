@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from heapq import nlargest
-from typing import TYPE_CHECKING, LiteralString, cast
+from typing import TYPE_CHECKING, LiteralString
 
 import msgspec
 from msgspec.structs import replace
 
 from omega_persistence.backends.filters import ANY
 from omega_persistence.backends.sqlite.filters import condition, passes
+from omega_persistence.errors import CorruptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from omega_persistence.backends.filters import Filter
     from omega_persistence.backends.sqlite.session import SQLiteSession
 
-    Match = tuple[int, str, int]
-    """A memory: its row, its id, and the bytes of its text."""
+    Match = tuple[int, str, str | None]
+    """A memory: its row, its id, and its text, unless that is long."""
 
 LIKELY = 100
 """So many memories are scored for an answer, at least."""
+
+ROUNDS = 3
+"""So often more of them are looked at until enough pass a filter."""
 
 NARROW = 1000
 """If no more memories than this pass a filter, these are scored, whatever they hold."""
@@ -31,9 +35,11 @@ _PASSING: LiteralString = "SELECT seq FROM memories WHERE namespace = :namespace
 
 # CROSS JOIN is a join that keeps its order. NOT INDEXED leaves it the row number alone: it would
 # look for each memory among all of those that pass a filter.
+# The text is all that the index has of the memory, the word of its namespace too.
 _MATCHES: LiteralString = """
-    SELECT memories.seq, memories.id,
-        octet_length(memories.content) + octet_length(memories.keywords)
+    SELECT memories.seq, memories.id, CASE
+        WHEN octet_length(content) + octet_length(keywords) + octet_length(search_terms) <= :bytes
+        THEN content || ' ' || keywords || ' ' || search_terms || ' ' || scope END
     FROM json_each(:rows)
     CROSS JOIN memories NOT INDEXED ON memories.seq = json_each.value
     WHERE memories.namespace = :namespace AND """
@@ -55,8 +61,8 @@ def admitted(
     return {id for (id,) in rows}
 
 
-def narrow(session: SQLiteSession, namespace: str, filter: Filter) -> list[Match] | None:
-    """The memories that pass a filter, if an index tells that they are few.
+def narrow(session: SQLiteSession, namespace: str, filter: Filter) -> list[int] | None:
+    """The rows of the memories that may pass a filter, if an index tells that they are few.
 
     It is not asked for more than that, so this costs little where they are many.
     """
@@ -67,32 +73,35 @@ def narrow(session: SQLiteSession, namespace: str, filter: Filter) -> list[Match
     passing, values = passes(of_tiers if of_session == ANY else of_session)
     sql: LiteralString = f"{_PASSING}{passing} LIMIT :limit"
     rows = session.rows(sql, namespace=namespace, limit=NARROW + 1, **values)
-    if len(rows) > NARROW:
-        return None
-    return _passing(session, namespace, [row for (row,) in rows], filter)
+    return [row for (row,) in rows] if len(rows) <= NARROW else None
 
 
-def likely(
-    session: SQLiteSession, namespace: str, worth: Mapping[int, float], limit: int, filter: Filter
-) -> list[Match]:
-    """The rows that are worth most, those of them that pass a filter: about `LIKELY`, or more.
+def likely(worth: Mapping[int, float], limit: int) -> Iterator[list[int]]:
+    """The rows that are worth most, `LIKELY` or more, and twice those that follow, more each time.
 
-    If fewer pass, as many as are wanted, or all. Of those that are worth the same, the first.
+    Those that are worth the same stay in their order.
     """
-    found: list[Match] = []
     tried = 0
-    while len(found) < limit and tried < len(worth):
-        further = max(LIKELY, 4 * limit, 4 * tried)
+    further = max(LIKELY, 4 * limit)
+    for _ in range(ROUNDS):
         rows = nlargest(tried + further, worth, key=worth.__getitem__)[tried:]
-        found += _passing(session, namespace, rows, filter)
+        yield rows
         tried += len(rows)
-    return found
+        further *= 4
 
 
-def _passing(
-    session: SQLiteSession, namespace: str, rows: Sequence[int], filter: Filter
+def matches(
+    session: SQLiteSession, namespace: str, rows: Collection[int], filter: Filter, size: float
 ) -> list[Match]:
+    """Those of some memories that pass a filter and have not expired.
+
+    With the texts of those that have no more bytes than `size`.
+    """
     passing, values = condition(filter)
-    listed = msgspec.json.encode(rows).decode()
-    found = session.rows(_MATCHES + passing, namespace=namespace, rows=listed, **values)
-    return cast("list[Match]", found)
+    listed = msgspec.json.encode(list(rows)).decode()
+    found = session.rows(_MATCHES + passing, namespace=namespace, rows=listed, bytes=size, **values)
+    try:
+        return msgspec.convert(found, list[tuple[int, str, str | None]])
+    except msgspec.ValidationError as error:
+        message = f"a memory is not as it was stored: {error}"
+        raise CorruptionError(message, hint="See check().") from error

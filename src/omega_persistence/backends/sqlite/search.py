@@ -17,9 +17,10 @@ import msgspec
 from omega_persistence.backends.filters import ANY
 from omega_persistence.backends.sqlite import bm25, matching
 from omega_persistence.backends.sqlite.filters import condition
+from omega_persistence.backends.sqlite.terms import Terms
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from omega_persistence.backends.filters import Filter
     from omega_persistence.backends.questions import Question
@@ -30,13 +31,13 @@ if TYPE_CHECKING:
     """Memory ids and scores, best first, ties by id."""
 
 FEW = 2000
-"""If the words are in at most so many memories together, to rank all of these costs least."""
+"""If the words are in at most so many memories together, to rank all of these costs least ..."""
 
-SMALL = 5000
-"""In a namespace of at most so many memories all are ranked: to count the words costs more."""
+MANY = 200
+"""... and so it does from this limit on."""
 
 PASSED = 10_000
-"""Of so many memories that match it is told which hold most; rarer words are taken first."""
+"""By so many matches it is told which memories hold most words; by two words in any case."""
 
 RARE = 500
 """A phrase is looked for if one of its words is in at most so many memories."""
@@ -85,20 +86,6 @@ _SCORED: LiteralString = f"""
 _MATCHING: LiteralString = """
     SELECT json_group_array(rowid) FROM memories_fts WHERE memories_fts MATCH :query"""
 
-_FREQUENCY: LiteralString = "SELECT doc FROM memories_words WHERE term = :word"
-
-# The number of memories in the file, at most; and how many of 32 of them, at even distances in
-# the order of arrival, are in the namespace.
-_SAMPLE: LiteralString = """
-    WITH RECURSIVE sample (number, newest) AS (
-        SELECT 1, (SELECT max(seq) FROM memories)
-        UNION ALL
-        SELECT number + 1, newest FROM sample WHERE number < 32
-    )
-    SELECT newest, sum(:namespace = (
-        SELECT namespace FROM memories WHERE seq >= newest * number / 32 ORDER BY seq LIMIT 1))
-    FROM sample"""
-
 
 class Search:
     """One question to one namespace, in one session."""
@@ -106,81 +93,47 @@ class Search:
     def __init__(self, session: SQLiteSession, namespace: str, question: Question) -> None:
         self._session = session
         self._namespace = namespace
-        self._question = question
+        self._pairs = question.pairs
         self._weights = {"content": question.content, "keywords": question.keywords}
-        rows, share = session.rows(_SAMPLE, namespace=namespace)[0]
-        self._rows, part = rows or 0, max(1, share or 0) / 32
-        # To pass by the memories of others costs more than it saves if there are few.
-        self._scope = "" if part >= 1 / 4 else f'"\ue000{namespace.encode().hex()}" AND '
-        small = self._rows * part <= SMALL
-        self._forms: dict[str, str] = {}
-        self._frequencies = self._count(question.words, counted=not small)
-        # Those that the index has, each stem once, rarest first.
-        self._words = sorted(self._frequencies, key=self._frequencies.__getitem__)
-        self._share = part if self._scope else 1.0
-        matches = sum(self._frequencies.values()) * self._share
-        self._few = small or matches <= FEW or len(self._words) == 1
-
-    def _count(self, words: Iterable[str], *, counted: bool) -> dict[str, int]:
-        """In how many memories of the file each word is, words of one stem once.
-
-        0 without a count, and for what the index takes for several words.
-        """
-        found: dict[tuple[str, ...], tuple[str, int]] = {}
-        for word in words:
-            stem = tuple(token for *_, token in self._session.tokens(word))
-            if stem and stem not in found:
-                known = counted and len(stem) == 1 and self._session.row(_FREQUENCY, word=stem[0])
-                found[stem] = word, known[0] if known else 0
-                if len(stem) == 1:
-                    self._forms[word] = stem[0]
-        return dict(found.values())
+        self._terms = terms = Terms(session, namespace, question.words)
+        self._few = terms.passed <= FEW or len(terms.words) == 1
 
     def best(self, limit: int, filter: Filter = ANY) -> Ranked:
         """The memories that hold any of the words, best first."""
-        if not self._words or not limit:
+        if not self._terms.words or not limit:
             return []
-        if self._few or limit > matching.LIKELY:
-            return self._ranked(self._words, limit, filter)
-        narrow = matching.narrow(self._session, self._namespace, filter)
-        if narrow is not None:
-            return self._best_of(narrow, limit)
-        ahead = self._best_of(self._likely(limit, filter), limit)
+        if self._few or limit > MANY:
+            return self._ranked(limit, filter)
+        ahead, all_of_them = self._ahead(limit, limit, filter)
+        if all_of_them:
+            return ahead
         if len(ahead) < limit:
-            return self._ranked(self._words, limit, filter)
+            return self._ranked(limit, filter)
         # The answer is at least as good as this. Words are left out, from the commonest on, while
         # those left out cannot add up to it.
-        sure, left, by_common = ahead[-1][1], len(self._words), 0.0
-        while left and by_common + self._most(self._words[left - 1]) < sure:
-            left -= 1
-            by_common += self._most(self._words[left])
+        sure, left, by_common = ahead[-1][1], self._terms.rarest_first(), 0.0
+        while left and by_common + self._most(left[-1]) < sure:
+            by_common += self._most(left.pop())
         # Rounding must not lose what is as good as the last.
+        least = (sure - by_common) * (1 - 1e-9)
         rows = self._session.rows(
-            _AT_LEAST,
-            query=self._query(self._words[:left]),
-            least=(sure - by_common) * (1 - 1e-9),
-            **self._weights,
+            _AT_LEAST, query=self._terms.query(left), least=least, **self._weights
         )
-        return self._ranked(self._words, limit, filter, [row for (row,) in rows])
+        return self._ranked(limit, filter, [row for (row,) in rows])
 
     def _most(self, word: str) -> float:
-        """More than the word adds to any score.
-
-        There may be fewer memories than it is reckoned with, which makes words rarer.
-        """
-        return (bm25.K1 + 1) * bm25.rarity(self._rows, self._frequencies[word])
+        """More than the word adds to any score."""
+        return (bm25.K1 + 1) * bm25.rarity(self._terms.totals[0], self._terms.counts[word] or 0)
 
     def candidates(self, limit: int, at_least: int, filter: Filter = ANY) -> list[str]:
         """Ids of the best among the likely ones, or of the best if those are not enough."""
-        if not self._words or not limit:
+        if not self._terms.words or not limit:
             return []
         if self._few:
             return self._first(limit, filter)
-        narrow = matching.narrow(self._session, self._namespace, filter)
-        likely = self._likely(limit, filter) if narrow is None else narrow
-        found = self._best_of(likely, 2 * limit)
-        if narrow is None and len(found) < at_least:
-            found = self.best(at_least, filter)
+        found, all_of_them = self._ahead(limit, 2 * limit, filter)
+        if not all_of_them and len(found) < at_least:
+            found = self._ranked(at_least, filter)
         return [id for id, _ in found]
 
     def _first(self, limit: int, filter: Filter) -> list[str]:
@@ -190,7 +143,7 @@ class Search:
             admitted, values = condition(filter)
             rows = self._session.rows(
                 _FIRST + admitted + _IN_ORDER,
-                query=self._query(self._words),
+                query=self._terms.query(self._terms.words),
                 namespace=self._namespace,
                 limit=limit,
                 several=4 * limit,
@@ -199,88 +152,106 @@ class Search:
             )
             if len(rows) == limit:
                 return [id for (id,) in rows]
-        return [id for id, _ in self._ranked(self._words, limit, filter)]
+        return [id for id, _ in self._ranked(limit, filter)]
 
-    def _likely(self, limit: int, filter: Filter) -> list[Match]:
-        return matching.likely(self._session, self._namespace, self._worth(), limit, filter)
+    def _ahead(self, enough: int, limit: int, filter: Filter) -> tuple[Ranked, bool]:
+        """The best of those that are likely to be, and whether they are the best of all.
 
-    def _best_of(self, those: Sequence[Match], limit: int) -> Ranked:
-        """The best of some memories."""
-        scores = self._of_words({row: size for row, _, size in those})
-        found = [(id, scores[row]) for row, id, _ in those if row in scores]
-        return nsmallest(limit, found, key=lambda each: (-each[1], each[0]))
+        Of all where few pass the filter. Otherwise so many are looked at that enough pass it, if
+        that does not take too long.
+        """
+        narrow = matching.narrow(self._session, self._namespace, filter)
+        worth, whole = self._worth(enough) if narrow is None else ({}, True)
+        ids: dict[int, str] = {}
+        scores: dict[int, float] = {}
+        tried = 0
+        for rows in [narrow] if narrow is not None else matching.likely(worth, enough):
+            found = self._matches(rows, filter)
+            ids.update((row, id) for row, id, _ in found)
+            scores.update(self._by_texts(found))
+            tried += len(rows)
+            if len(ids) >= enough:
+                break
+        ranked = ((ids[row], score) for row, score in scores.items())
+        best = nsmallest(limit, ranked, key=lambda each: (-each[1], each[0]))
+        return best, whole and tried >= len(worth)
 
-    def _worth(self) -> dict[int, float]:
-        """How much the rarer words tell that a memory holds, by its row.
+    def _matches(self, rows: Collection[int], filter: Filter = ANY) -> list[Match]:
+        """Those of some rows that pass, with their texts if these cost less than the index."""
+        plain = {*self._weights.values()} == {1.0}
+        size = bm25.size(len(rows), self._terms.passed, self._terms.totals) if plain else -1
+        return matching.matches(self._session, self._namespace, rows, filter, size)
+
+    def _worth(self, enough: int) -> tuple[dict[int, float], bool]:
+        """How much the rarer words tell that a memory holds, by its row; whether all words do.
 
         Of memories that hold the same words, the newest comes first.
         """
         worth: dict[int, float] = {}
-        passed = 0
-        for number, word in enumerate(self._words):
-            if number > 1 and passed + self._frequencies[word] * self._share > PASSED:
+        passed, costly = 0, False
+        words = self._terms.rarest_first()
+        for number, word in enumerate(words):
+            costly = costly or (
+                passed + self._terms.expected(word) > PASSED and len(worth) >= enough
+            )
+            if costly and number > 1:
                 break
-            ((listed,),) = self._session.rows(_MATCHING, query=self._query([word]))
+            # Who holds both words is told in a fifth of the time of who holds this one.
+            query = self._terms.query([word], words[:1] if costly else ())
+            ((listed,),) = self._session.rows(_MATCHING, query=query)
             rows = msgspec.json.decode(listed, type=list[int])
             passed += len(rows)
-            more = bm25.rarity(self._rows, self._frequencies[word] or len(rows))
+            more = bm25.rarity(self._terms.totals[0], self._terms.counts[word] or len(rows))
             for row in reversed(rows):
                 worth[row] = worth.get(row, 0.0) + more
-        return worth
+        return worth, not costly
 
-    def scores(self, sizes: Mapping[int, int]) -> tuple[dict[int, float], dict[int, float]]:
+    def scores(self, seqs: Collection[int]) -> tuple[dict[int, float], dict[int, float]]:
         """BM25 of these memories: for the words, and for the pairs as phrases."""
         phrases = [
-            f"{first} {second}"
-            for first, second in self._question.pairs
-            if self._telling(first) or self._telling(second)
+            f"{first} {second}" for first, second in self._pairs if self._telling(first, second)
         ]
-        return self._of_words(sizes), self._scored(phrases, sizes)
+        if self._terms.passed:
+            by_words = self._by_texts(self._matches(seqs))
+        else:
+            by_words = self._scored(self._terms.words, seqs)
+        return by_words, self._scored(phrases, seqs)
 
-    def _of_words(self, sizes: Mapping[int, int]) -> dict[int, float]:
-        """By the texts of the memories if that costs less than by the index."""
-        if not sizes:
-            return {}
+    def _telling(self, first: str, second: str) -> bool:
+        """Whether it is worth its cost to look for two words as a phrase."""
+        counts = (self._terms.counts[first], self._terms.counts[second])
+        return 0 not in counts and min(count or 0 for count in counts) <= RARE
+
+    def _by_texts(self, those: Sequence[Match]) -> dict[int, float]:
+        """BM25 of memories: by their texts, of those without by the index."""
+        texts = [(row, text) for row, _, text in those if text is not None]
+        without = [row for row, _, text in those if text is None]
         matches = {
-            self._forms[word]: self._frequencies[word]
-            for word in self._words
-            if self._frequencies[word]
+            self._terms.forms[word]: count
+            for word in self._terms.words
+            if (count := self._terms.counts[word])
         }
-        passed = sum(matches.values()) * self._share
-        cheap = bm25.worthwhile(sum(sizes.values()), passed)
-        if not cheap or {*self._weights.values()} != {1.0}:
-            return self._scored(self._words, sizes)
-        found = bm25.scores(self._session, sizes, matches)
-        several = [word for word in self._words if word not in self._forms]
-        for seq, score in self._scored(several, sizes).items():
-            found[seq] = found.get(seq, 0.0) + score
-        return found
+        found = bm25.scores(self._session.tokenizer.forms, texts, matches, self._terms.totals)
+        others = [word for word in self._terms.words if not self._terms.counts[word]]
+        for row, score in self._scored(others, [row for row, _ in texts]).items():
+            found[row] = found.get(row, 0.0) + score
+        return found | self._scored(self._terms.words, without)
 
     def _scored(self, phrases: Sequence[str], seqs: Collection[int]) -> dict[int, float]:
-        if not phrases:
+        if not phrases or not seqs:
             return {}
-        query, rows = self._query(phrases), _json(list(seqs))
+        query, rows = self._terms.query(phrases), _json(list(seqs))
         return dict(self._session.rows(_SCORED, query=query, rows=rows, **self._weights))
 
-    def _telling(self, word: str) -> bool:
-        """Whether it is worth its cost to look for a phrase with the word."""
-        return self._frequencies.get(word, 0) <= RARE
-
-    def _ranked(
-        self,
-        phrases: Sequence[str],
-        limit: int,
-        filter: Filter,
-        rows: Sequence[int] | None = None,
-    ) -> Ranked:
-        """The best by some words or phrases, among all memories or those of some rows."""
-        if not phrases or rows == []:
+    def _ranked(self, limit: int, filter: Filter, rows: Sequence[int] | None = None) -> Ranked:
+        """The best of all memories, or of some rows."""
+        if rows == []:
             return []
         admitted, values = condition(filter)
         among: LiteralString = "" if rows is None else f"{_ONLY} AND "
         found = self._session.rows(
             _RANKED + among + admitted + _BEST,
-            query=self._query(phrases),
+            query=self._terms.query(self._terms.words),
             namespace=self._namespace,
             limit=limit,
             rows=_json(rows),
@@ -288,11 +259,6 @@ class Search:
             **values,
         )
         return cast("Ranked", found)
-
-    def _query(self, phrases: Iterable[str]) -> str:
-        """An FTS5 query for any of these, each a string: nothing in them is syntax."""
-        strings = " OR ".join('"' + phrase.replace('"', '""') + '"' for phrase in phrases)
-        return f"{self._scope}({strings})"
 
 
 def _json(values: Sequence[str] | Sequence[int] | None) -> str:
