@@ -13,24 +13,24 @@ if TYPE_CHECKING:
 
 @contextmanager
 def as_in_a_large_store(
-    *, few: int = 0, passed: int = 1000, likely: int = 1000, narrow: int = 0, size: int = 1000
+    *, few: int = 0, matches: int = 1000, likely: int = 1000, narrow: int = 0, budget: int = 10**6
 ) -> Generator[None]:
     """Have words counted, and common ones avoided, among however few memories.
 
-    Texts of no more bytes than `size` are taken apart if any word was counted.
+    Texts that have no more bytes together than `budget` are taken apart.
     """
 
-    def size_of(_texts: int, matches: float, _totals: object) -> int:
-        return size if matches else -1
+    def budgeted(found: float) -> int:
+        return budget if found else 0
 
     with pytest.MonkeyPatch.context() as patch:
         changes: dict[str, object] = {
             "terms.SMALL": 0,
             "search.FEW": few,
-            "search.PASSED": passed,
+            "search.MATCHES": matches,
             "matching.LIKELY": likely,
             "matching.NARROW": narrow,
-            "bm25.size": size_of,
+            "bm25.budget": budgeted,
         }
         for name, value in changes.items():
             patch.setattr(f"omega_persistence.backends.sqlite.{name}", value)

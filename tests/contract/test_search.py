@@ -268,10 +268,10 @@ FILTERS: list[dict[str, Any]] = [
     only=st.sampled_from(FILTERS),
     weight=st.sampled_from([1.0, 2.0]),
     few=st.integers(0, 30),
-    passed=st.integers(0, 60),
+    matches=st.integers(0, 60),
     likely=st.integers(8, 12),
     narrow=st.sampled_from([0, 12, 100]),
-    size=st.sampled_from([-1, 9, 1000]),
+    budget=st.sampled_from([0, 300, 10**6]),
     others=st.sampled_from([0, 0, 200]),
 )
 def test_common_words_are_left_out_only_where_they_change_nothing(
@@ -282,10 +282,10 @@ def test_common_words_are_left_out_only_where_they_change_nothing(
     only: dict[str, Any],
     weight: float,
     few: int,
-    passed: int,
+    matches: int,
     likely: int,
     narrow: int,
-    size: int,
+    budget: int,
     others: int,
 ):
     other = store.in_namespace("other")
@@ -297,9 +297,11 @@ def test_common_words_are_left_out_only_where_they_change_nothing(
         told_again(tx, said)
         everything = tx.memories.search(asked, limit=limit, content_weight=weight, **only)
         recalled = tx.recall(asked, limit=limit, explain=False, **only)
-        with as_in_a_large_store(few=few, passed=passed, likely=likely, narrow=narrow, size=size):
+        with as_in_a_large_store(
+            few=few, matches=matches, likely=likely, narrow=narrow, budget=budget
+        ):
             fewer = tx.memories.search(asked, limit=limit, content_weight=weight, **only)
-        with as_in_a_large_store(few=few, narrow=narrow, size=size):
+        with as_in_a_large_store(few=few, narrow=narrow, budget=budget):
             recalled_by_rarer = tx.recall(asked, limit=limit, explain=False, **only)
     assert [hit.score for hit in fewer] == pytest.approx([hit.score for hit in everything])
     assert in_order(fewer) == in_order(everything)
@@ -348,6 +350,13 @@ def test_the_word_of_a_namespace_counts_for_nothing_in_a_text(store: OmegaStore)
     told(store, **{f"x{n:04}": "apple tree" for n in range(400)})
     first, second = small.memories.search("apple")
     assert first.score == pytest.approx(second.score)
+
+
+def test_a_word_whose_stem_ends_within_a_character_is_found(store: OmegaStore):
+    told(store, a="a\u0442ing stuff", b="pear tree", c="apple tree")
+    with as_in_a_large_store():
+        assert found(store, "a\u0442ing") == ["a"]
+        assert set(found(store, "a\u0442ing pear")) == {"a", "b"}
 
 
 def test_a_word_that_the_index_cuts_is_found(store: OmegaStore):

@@ -146,10 +146,10 @@ def _search_vectors(store: OmegaStore) -> None:
 def _search_by_rarer_words(store: OmegaStore) -> None:
     with as_in_a_large_store(narrow=1000):
         store.memories.search("word1 word2", limit=1, session="s1")
-    with as_in_a_large_store(size=-1, passed=10):
+    with as_in_a_large_store(budget=0, matches=10):
         store.memories.search("word1 word2 word3", limit=1, session="s1")
         store.recall("word1 word2", limit=1)
-    with as_in_a_large_store(passed=10):
+    with as_in_a_large_store(matches=10):
         store.memories.search("word1 word2 word3", limit=1)
 
 

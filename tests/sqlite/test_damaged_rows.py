@@ -87,6 +87,7 @@ def test_a_row_of_other_types_is_damage(table: str, change: str, call: str, tmp_
         "DELETE FROM memories_fts_data WHERE id = 1",
         "UPDATE memories_fts_data SET block = x'0000' WHERE id = 1",
         "UPDATE memories_fts_data SET block = x'' WHERE id = 1",
+        "UPDATE memories_fts_data SET block = x'0101010101' WHERE id = 1",
         "UPDATE memories_fts_data SET block = x'ffffffffffffffffff7f0201010101' WHERE id = 1",
         "UPDATE memories_fts_data SET block = NULL WHERE id = 1",
     ],
@@ -94,7 +95,7 @@ def test_a_row_of_other_types_is_damage(table: str, change: str, call: str, tmp_
 def test_a_full_text_index_without_its_totals_is_damage(change: str, tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     with OmegaStore(path) as store:
-        store.remember_many([{"content": "a pear"}, {"content": "a plum"}])
+        store.remember_many([{"content": "a pear"}, {"content": "a pear, a plum"}])
     execute(path, change)
     with OmegaStore(path) as store, as_in_a_large_store():
         with pytest.raises(CorruptionError):

@@ -68,8 +68,8 @@ class TextSearch(Protocol):
     def candidates(self, limit: int, at_least: int, filter: Filter = ANY) -> list[str]:
         """Ids of so many memories that hold any of the words, most of them and the rarest first.
 
-        Cheaper than `best`, which is to be believed about the order. Of many memories twice as many
-        as asked for, since there the order by words alone says less; at least ``at_least``, if
+        Cheaper than `best`, which is to be believed about the order. Among many memories some more
+        than asked for, since there the order by words alone says less; at least ``at_least``, if
         there are so many.
         """
         ...

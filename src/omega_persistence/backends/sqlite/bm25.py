@@ -19,32 +19,21 @@ if TYPE_CHECKING:
 
 K1, B = 1.2, 0.75  # which FTS5 does not let anybody choose
 
-_BYTES = 6  # of an English word and the blank after it
-
 # The record of averages: the number of rows, then that of the words in each column.
 _TOTALS = "SELECT block FROM memories_fts_data WHERE id = 1"
 
 
-def size(texts: int, matches: float, totals: tuple[int, int]) -> float:
-    """Up to how many bytes texts are taken apart sooner than an index is asked; -1 if none is.
+def budget(matches: float) -> float:
+    """How many bytes of text are taken apart in the time of a pass by so many matches.
 
-    To take a text apart costs 0.03 microseconds a byte, to pass by a match at least 0.1. How long
-    the texts are is known on average only, so very long ones are left to the index.
-
-    Args:
-        texts: How many are to be scored.
-        matches: How many memories hold one of the words.
-        totals: Of the index.
+    A byte takes 0.03 microseconds, a match at least 0.1.
     """
-    rows, words = totals
-    usual = _BYTES * words / max(1, rows)
-    return 20 * usual if texts * usual < 3 * matches else -1
+    return 3 * matches
 
 
 def rarity(rows: int, matches: int) -> float:
     """How much a word tells that so many of the rows hold; never nothing."""
-    others = max(0, rows - matches)  # in a damaged file more may match than there are
-    return max(1e-6, log((others + 0.5) / (matches + 0.5)))
+    return max(1e-6, log((rows - matches + 0.5) / (matches + 0.5)))
 
 
 def totals(session: SQLiteSession) -> tuple[int, int]:
@@ -75,8 +64,8 @@ def scores(
         totals: Of the index, when the words were counted.
     """
     rows, words = totals
-    worth = {form: (K1 + 1) * rarity(rows, number) for form, number in matches.items()}
-    fixed, by_length = K1 * (1 - B), K1 * B * rows / words
+    average = words / rows
+    worth = {form: rarity(rows, number) for form, number in matches.items()}
     found: dict[int, float] = {}
     for row, text in texts:
         tokens = forms(text)
@@ -85,13 +74,13 @@ def scores(
             if token in worth:
                 times[token] = times.get(token, 0) + 1
         if times:
-            usual = fixed + by_length * len(tokens)
-            # In the order of the question, so that rounding is the same for every text.
-            found[row] = sum(
-                value * times[form] / (times[form] + usual)
-                for form, value in worth.items()
-                if form in times
-            )
+            # Word by word and step by step as FTS5 has it, for the same to the last bit.
+            usual, score = K1 * (1 - B + B * len(tokens) / average), 0.0
+            for form, value in worth.items():
+                held = times.get(form)
+                if held:
+                    score += value * (held * (K1 + 1) / (held + usual))
+            found[row] = score
     return found
 
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from omega_persistence.backends.filters import Filter
     from omega_persistence.backends.sqlite.session import SQLiteSession
 
-    Match = tuple[int, str, str | None]
-    """A memory: its row, its id, and its text, unless that is long."""
+    Text = tuple[int, str, str | int]
+    """A memory: its row, its id, and its text, or how many bytes that has if they are many."""
 
 LIKELY = 100
 """So many memories are scored for an answer, at least."""
@@ -36,10 +36,11 @@ _PASSING: LiteralString = "SELECT seq FROM memories WHERE namespace = :namespace
 # CROSS JOIN is a join that keeps its order. NOT INDEXED leaves it the row number alone: it would
 # look for each memory among all of those that pass a filter.
 # The text is all that the index has of the memory, the word of its namespace too.
-_MATCHES: LiteralString = """
+_TEXTS: LiteralString = """
     SELECT memories.seq, memories.id, CASE
         WHEN octet_length(content) + octet_length(keywords) + octet_length(search_terms) <= :bytes
-        THEN content || ' ' || keywords || ' ' || search_terms || ' ' || scope END
+        THEN content || ' ' || keywords || ' ' || search_terms || ' ' || scope
+        ELSE octet_length(content) + octet_length(keywords) + octet_length(search_terms) END
     FROM json_each(:rows)
     CROSS JOIN memories NOT INDEXED ON memories.seq = json_each.value
     WHERE memories.namespace = :namespace AND """
@@ -76,32 +77,34 @@ def narrow(session: SQLiteSession, namespace: str, filter: Filter) -> list[int] 
     return [row for (row,) in rows] if len(rows) <= NARROW else None
 
 
-def likely(worth: Mapping[int, float], limit: int) -> Iterator[list[int]]:
-    """The rows that are worth most, `LIKELY` or more, and twice those that follow, more each time.
+def likely(worth: Mapping[int, float], enough: int) -> Iterator[list[int]]:
+    """The rows that are worth most: first `LIKELY` of them or more, then four times as many.
 
     Those that are worth the same stay in their order.
     """
     tried = 0
-    further = max(LIKELY, 4 * limit)
+    further = max(LIKELY, 4 * enough)
     for _ in range(ROUNDS):
+        if tried >= len(worth):
+            break
         rows = nlargest(tried + further, worth, key=worth.__getitem__)[tried:]
         yield rows
         tried += len(rows)
         further *= 4
 
 
-def matches(
+def texts(
     session: SQLiteSession, namespace: str, rows: Collection[int], filter: Filter, size: float
-) -> list[Match]:
+) -> list[Text]:
     """Those of some memories that pass a filter and have not expired.
 
     With the texts of those that have no more bytes than `size`.
     """
     passing, values = condition(filter)
     listed = msgspec.json.encode(list(rows)).decode()
-    found = session.rows(_MATCHES + passing, namespace=namespace, rows=listed, bytes=size, **values)
+    found = session.rows(_TEXTS + passing, namespace=namespace, rows=listed, bytes=size, **values)
     try:
-        return msgspec.convert(found, list[tuple[int, str, str | None]])
+        return msgspec.convert(found, list[tuple[int, str, str | int]])
     except msgspec.ValidationError as error:
         message = f"a memory is not as it was stored: {error}"
         raise CorruptionError(message, hint="See check().") from error

@@ -1,10 +1,10 @@
 """Full-text search over memories with FTS5.
 
 Ranking (BM25) costs ten times as much per memory as telling that it matches, and most of the
-memories that match do so by common words alone. So of the rarer words it is only told who matches,
-and those that hold most of them are scored. That tells how good the answer is at least, hence which
-of the common words cannot bring a memory into it by themselves: only memories that hold one of the
-other words are ranked then. The idea is MaxScore (Turtle and Flood, 1995).
+memories that match do so by common words alone. So the matches of the rarer words are listed, and
+the memories that hold most of them are scored. That tells how good the answer is at least, hence
+which of the common words cannot bring a memory into it by themselves: only memories that hold one
+of the other words are ranked then. The idea is MaxScore (Turtle and Flood, 1995).
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from omega_persistence.backends.filters import ANY
 from omega_persistence.backends.sqlite import bm25, matching
 from omega_persistence.backends.sqlite.filters import condition
 from omega_persistence.backends.sqlite.terms import Terms
+from omega_persistence.errors import CorruptionError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from omega_persistence.backends import Row
     from omega_persistence.backends.filters import Filter
     from omega_persistence.backends.questions import Question
-    from omega_persistence.backends.sqlite.matching import Match
+    from omega_persistence.backends.sqlite.matching import Text
     from omega_persistence.backends.sqlite.session import SQLiteSession
 
     Ranked = list[tuple[str, float]]
@@ -36,8 +38,14 @@ FEW = 2000
 MANY = 200
 """... and so it does from this limit on."""
 
-PASSED = 10_000
-"""By so many matches it is told which memories hold most words; by two words in any case."""
+MATCHES = 10_000
+"""So many matches of the rarer words are listed, to see which memories hold most of them."""
+
+MOST = 1_000_000
+"""But of one word never more than these, the newest."""
+
+MORE = 20
+"""So many more candidates are given among many memories: the order by words alone says less."""
 
 RARE = 500
 """A phrase is looked for if one of its words is in at most so many memories."""
@@ -84,7 +92,9 @@ _SCORED: LiteralString = f"""
     WHERE memories_fts MATCH :query AND {_ONLY}"""
 
 _MATCHING: LiteralString = """
-    SELECT json_group_array(rowid) FROM memories_fts WHERE memories_fts MATCH :query"""
+    SELECT json_group_array(rowid) FROM (
+        SELECT rowid FROM memories_fts WHERE memories_fts MATCH :query
+        ORDER BY rowid DESC LIMIT :most)"""
 
 
 class Search:
@@ -96,7 +106,11 @@ class Search:
         self._pairs = question.pairs
         self._weights = {"content": question.content, "keywords": question.keywords}
         self._terms = terms = Terms(session, namespace, question.words)
-        self._few = terms.passed <= FEW or len(terms.words) == 1
+        plain = question.content == question.keywords == 1
+        self._budget = bm25.budget(terms.matches) if plain else 0
+        # Scores by words, 0 for those that hold none.
+        self._known: dict[int, float] = {}
+        self._few = terms.matches <= FEW or len(terms.words) == 1
 
     def best(self, limit: int, filter: Filter = ANY) -> Ranked:
         """The memories that hold any of the words, best first."""
@@ -131,7 +145,7 @@ class Search:
             return []
         if self._few:
             return self._first(limit, filter)
-        found, all_of_them = self._ahead(limit, 2 * limit, filter)
+        found, all_of_them = self._ahead(limit, limit + MORE, filter)
         if not all_of_them and len(found) < at_least:
             found = self._ranked(at_least, filter)
         return [id for id, _ in found]
@@ -155,32 +169,29 @@ class Search:
         return [id for id, _ in self._ranked(limit, filter)]
 
     def _ahead(self, enough: int, limit: int, filter: Filter) -> tuple[Ranked, bool]:
-        """The best of those that are likely to be, and whether they are the best of all.
+        """The best of some memories that pass the filter, and whether no others can be better.
 
-        Of all where few pass the filter. Otherwise so many are looked at that enough pass it, if
-        that does not take too long.
+        All of them are looked at if the filter is narrow, otherwise those that hold most of the
+        rarer words, until enough pass it or that has taken too long.
         """
         narrow = matching.narrow(self._session, self._namespace, filter)
         worth, whole = self._worth(enough) if narrow is None else ({}, True)
-        ids: dict[int, str] = {}
-        scores: dict[int, float] = {}
+        found: list[Text] = []
         tried = 0
         for rows in [narrow] if narrow is not None else matching.likely(worth, enough):
-            found = self._matches(rows, filter)
-            ids.update((row, id) for row, id, _ in found)
-            scores.update(self._by_texts(found))
+            found += self._texts(rows, filter)
             tried += len(rows)
-            if len(ids) >= enough:
+            if len(found) >= enough:
                 break
-        ranked = ((ids[row], score) for row, score in scores.items())
+        scores = self._by_texts(found)
+        ranked = ((id, scores[row]) for row, id, _ in found if row in scores)
         best = nsmallest(limit, ranked, key=lambda each: (-each[1], each[0]))
         return best, whole and tried >= len(worth)
 
-    def _matches(self, rows: Collection[int], filter: Filter = ANY) -> list[Match]:
-        """Those of some rows that pass, with their texts if these cost less than the index."""
-        plain = {*self._weights.values()} == {1.0}
-        size = bm25.size(len(rows), self._terms.passed, self._terms.totals) if plain else -1
-        return matching.matches(self._session, self._namespace, rows, filter, size)
+    def _texts(self, rows: Collection[int], filter: Filter = ANY) -> list[Text]:
+        """Those of some rows that pass, with their texts so far as none has more than its share."""
+        share = self._budget / max(1, len(rows))
+        return matching.texts(self._session, self._namespace, rows, filter, share)
 
     def _worth(self, enough: int) -> tuple[dict[int, float], bool]:
         """How much the rarer words tell that a memory holds, by its row; whether all words do.
@@ -188,21 +199,23 @@ class Search:
         Of memories that hold the same words, the newest comes first.
         """
         worth: dict[int, float] = {}
-        passed, costly = 0, False
+        listed, costly = 0, False
         words = self._terms.rarest_first()
         for number, word in enumerate(words):
             costly = costly or (
-                passed + self._terms.expected(word) > PASSED and len(worth) >= enough
+                listed + self._terms.expected(word) > MATCHES and len(worth) >= enough
             )
             if costly and number > 1:
                 break
             # Who holds both words is told in a fifth of the time of who holds this one.
             query = self._terms.query([word], words[:1] if costly else ())
-            ((listed,),) = self._session.rows(_MATCHING, query=query)
-            rows = msgspec.json.decode(listed, type=list[int])
-            passed += len(rows)
-            more = bm25.rarity(self._terms.totals[0], self._terms.counts[word] or len(rows))
-            for row in reversed(rows):
+            ((numbers,),) = self._session.rows(_MATCHING, query=query, most=MOST)
+            rows = msgspec.json.decode(numbers, type=list[int])
+            listed += len(rows)
+            costly = costly or len(rows) == MOST
+            there = self._terms.totals[0]
+            more = bm25.rarity(there, min(there, self._terms.counts[word] or len(rows)))
+            for row in rows:
                 worth[row] = worth.get(row, 0.0) + more
         return worth, not costly
 
@@ -211,10 +224,11 @@ class Search:
         phrases = [
             f"{first} {second}" for first, second in self._pairs if self._telling(first, second)
         ]
-        if self._terms.passed:
-            by_words = self._by_texts(self._matches(seqs))
-        else:
-            by_words = self._scored(self._terms.words, seqs)
+        if not self._terms.matches:
+            return self._scored(self._terms.words, seqs), self._scored(phrases, seqs)
+        unknown = [seq for seq in seqs if seq not in self._known]
+        self._by_texts(self._texts(unknown))
+        by_words = {seq: score for seq in seqs if (score := self._known.get(seq))}
         return by_words, self._scored(phrases, seqs)
 
     def _telling(self, first: str, second: str) -> bool:
@@ -222,26 +236,36 @@ class Search:
         counts = (self._terms.counts[first], self._terms.counts[second])
         return 0 not in counts and min(count or 0 for count in counts) <= RARE
 
-    def _by_texts(self, those: Sequence[Match]) -> dict[int, float]:
-        """BM25 of memories: by their texts, of those without by the index."""
-        texts = [(row, text) for row, _, text in those if text is not None]
-        without = [row for row, _, text in those if text is None]
+    def _by_texts(self, those: Sequence[Text]) -> dict[int, float]:
+        """BM25 of memories by their texts, or by the index if that costs less."""
+        rows = [row for row, _, _ in those]
+        if sum(text if isinstance(text, int) else len(text) for *_, text in those) > self._budget:
+            found = self._scored(self._terms.words, rows)
+        else:
+            long = [row for row, _, text in those if isinstance(text, int)]
+            if long:
+                read = matching.texts(self._session, self._namespace, long, ANY, self._budget)
+                those = [*those, *read]
+            found = self._of_counted([(row, text) for row, _, text in those if type(text) is str])
+            others = [word for word in self._terms.words if not self._terms.counts[word]]
+            for row, score in self._scored(others, rows).items():
+                found[row] = found.get(row, 0.0) + score
+        self._known.update((row, found.get(row, 0.0)) for row in rows)
+        return found
+
+    def _of_counted(self, texts: Sequence[tuple[int, str]]) -> dict[int, float]:
         matches = {
             self._terms.forms[word]: count
             for word in self._terms.words
             if (count := self._terms.counts[word])
         }
-        found = bm25.scores(self._session.tokenizer.forms, texts, matches, self._terms.totals)
-        others = [word for word in self._terms.words if not self._terms.counts[word]]
-        for row, score in self._scored(others, [row for row, _ in texts]).items():
-            found[row] = found.get(row, 0.0) + score
-        return found | self._scored(self._terms.words, without)
+        return bm25.scores(self._session.tokenizer.forms, texts, matches, self._terms.totals)
 
     def _scored(self, phrases: Sequence[str], seqs: Collection[int]) -> dict[int, float]:
         if not phrases or not seqs:
             return {}
         query, rows = self._terms.query(phrases), _json(list(seqs))
-        return dict(self._session.rows(_SCORED, query=query, rows=rows, **self._weights))
+        return dict(_sound(self._session.rows(_SCORED, query=query, rows=rows, **self._weights)))
 
     def _ranked(self, limit: int, filter: Filter, rows: Sequence[int] | None = None) -> Ranked:
         """The best of all memories, or of some rows."""
@@ -258,7 +282,14 @@ class Search:
             **self._weights,
             **values,
         )
-        return cast("Ranked", found)
+        return cast("Ranked", _sound(found))
+
+
+def _sound(rows: list[Row]) -> list[Row]:
+    """The same rows, whose second column are scores."""
+    if any(row[1] is None for row in rows):
+        raise CorruptionError("the full-text index has lost count", hint="See check().")
+    return rows
 
 
 def _json(values: Sequence[str] | Sequence[int] | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, LiteralString
 
 from omega_persistence.backends.sqlite import bm25
+from omega_persistence.errors import CorruptionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,7 +41,7 @@ class Terms:
         forms: Their forms in the index.
         counts: In how many memories of the file each is, also of the words that the index does not
             have; None if that was not counted.
-        passed: How many matches are met on a pass by those that were counted.
+        matches: How many matches are met on a pass by those that were counted.
         totals: Of the index, if any was.
     """
 
@@ -55,8 +56,11 @@ class Terms:
         self.words: list[str] = []
         self.forms: dict[str, str] = {}
         self.counts = self._count(words)
-        self.passed = sum(map(self.expected, self.words))
-        self.totals = bm25.totals(session) if self.passed else (0, 0)
+        self.matches = sum(map(self.expected, self.words))
+        self.totals = bm25.totals(session) if self.matches else (0, 0)
+        if self.matches and max(self.counts[word] or 0 for word in self.words) > self.totals[0]:
+            message = "more memories hold a word than there are in the full-text index"
+            raise CorruptionError(message, hint="See check().")
 
     def query(self, phrases: Iterable[str], besides: Iterable[str] = ()) -> str:
         """An FTS5 query for any of some phrases, and of the others any as well if there are some.
@@ -91,8 +95,11 @@ class Terms:
         return counts
 
     def _occurrences(self, stem: tuple[str, ...]) -> int | None:
-        """None for what the index takes for several words, or cuts."""
-        if len(stem) != 1 or len(stem[0].encode()) >= LONGEST:
+        """None for what the index takes for several words, or cuts.
+
+        A stem may end within a character, which is then replaced.
+        """
+        if len(stem) != 1 or len(stem[0].encode()) >= LONGEST or "\ufffd" in stem[0]:
             return None
         row = self._session.row(_FREQUENCY, word=stem[0])
         return row[0] if row else 0
