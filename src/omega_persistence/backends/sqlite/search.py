@@ -246,20 +246,14 @@ class Search:
             if long:
                 read = matching.texts(self._session, self._namespace, long, ANY, self._budget)
                 those = [*those, *read]
-            found = self._of_counted([(row, text) for row, _, text in those if type(text) is str])
+            texts = ((row, text) for row, _, text in those if isinstance(text, str))
+            forms, terms = self._session.tokenizer.forms, self._terms
+            found = bm25.scores(forms, texts, terms.counted, terms.totals)
             others = [word for word in self._terms.words if not self._terms.counts[word]]
             for row, score in self._scored(others, rows).items():
                 found[row] = found.get(row, 0.0) + score
         self._known.update((row, found.get(row, 0.0)) for row in rows)
         return found
-
-    def _of_counted(self, texts: Sequence[tuple[int, str]]) -> dict[int, float]:
-        matches = {
-            self._terms.forms[word]: count
-            for word in self._terms.words
-            if (count := self._terms.counts[word])
-        }
-        return bm25.scores(self._session.tokenizer.forms, texts, matches, self._terms.totals)
 
     def _scored(self, phrases: Sequence[str], seqs: Collection[int]) -> dict[int, float]:
         if not phrases or not seqs:

@@ -38,7 +38,7 @@ class Terms:
 
     Attributes:
         words: Those that the index has, each stem once, in their order.
-        forms: Their forms in the index.
+        counted: In how many memories those are that were counted, by their form in the index.
         counts: In how many memories of the file each is, also of the words that the index does not
             have; None if that was not counted.
         matches: How many matches are met on a pass by those that were counted.
@@ -52,13 +52,13 @@ class Terms:
         # To pass by the memories of others costs more than it saves if there are few.
         self._scope = "" if part >= 1 / 4 else f'scope : "\ue000{namespace.encode().hex()}" AND '
         self._share = part if self._scope else 1.0
-        self._counted = (newest or 0) * part > SMALL
+        self._large = (newest or 0) * part > SMALL
         self.words: list[str] = []
-        self.forms: dict[str, str] = {}
+        self.counted: dict[str, int] = {}
         self.counts = self._count(words)
         self.matches = sum(map(self.expected, self.words))
         self.totals = bm25.totals(session) if self.matches else (0, 0)
-        if self.matches and max(self.counts[word] or 0 for word in self.words) > self.totals[0]:
+        if max(self.counted.values(), default=0) > self.totals[0]:
             message = "more memories hold a word than there are in the full-text index"
             raise CorruptionError(message, hint="See check().")
 
@@ -87,10 +87,11 @@ class Terms:
         for word in words:
             stem = tuple(token for *_, token in self._session.tokens(word))
             if stem and stem not in known:
-                known[stem] = self._occurrences(stem) if self._counted else None
-                if known[stem] != 0:
+                known[stem] = count = self._occurrences(stem) if self._large else None
+                if count != 0:
                     self.words.append(word)
-                    self.forms[word] = stem[0]
+                if count:
+                    self.counted[stem[0]] = count
             counts[word] = known.get(stem)
         return counts
 
