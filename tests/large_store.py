@@ -17,7 +17,8 @@ def as_in_a_large_store(
 ) -> Generator[None]:
     """Have words counted, and common ones avoided, among however few memories.
 
-    Texts that have no more bytes together than `budget` are taken apart.
+    A filter that more memories pass than `narrow` is not looked through. Texts that have no more
+    bytes together than `budget` are taken apart.
     """
 
     def budgeted(found: float) -> int:
@@ -30,6 +31,7 @@ def as_in_a_large_store(
             "search.MATCHES": matches,
             "matching.LIKELY": likely,
             "matching.NARROW": narrow,
+            "vectors.nearest.NARROW": narrow,
             "bm25.budget": budgeted,
         }
         for name, value in changes.items():

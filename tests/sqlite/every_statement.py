@@ -133,6 +133,9 @@ def _search_vectors(store: OmegaStore) -> None:
     store.vectors.nearest(query, space="model0", exact=True)
     store.vectors.nearest(query, space="model0", tiers=[1, 2], session="s1")
     (first, *_) = store.vectors.nearest(query, space="model0")
+    store.vectors.nearest(query, space="model0", tiers=[1, 2], session="s1")
+    with as_in_a_large_store():
+        store.vectors.nearest(query, space="model0", tiers=[1, 2])
     store.vectors.put(store.vectors.get(first.vector_id))
     store.vectors.nearest(query, space="model0")
     with suppress(KeyError), store.transaction() as tx:

@@ -6,7 +6,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import numpy as np
@@ -189,6 +189,63 @@ def test_a_filter_that_most_do_not_pass_is_looked_for_further_and_further(
             assert hits == store.vectors.nearest(query, session="rare", limit=5, exact=True)
 
 
+@pytest.mark.parametrize(
+    "narrowed",
+    [
+        {"session": "s3"},
+        {"tiers": [2, 3]},
+        {"tiers": [4], "since": 500, "until": 1500},
+        {"since": 400, "until": 700},
+        {"min_importance": 0.8},
+        {"session": "s3", "where": {"even": True}},
+        {"tiers": [1], "where": {"even": False}, "min_importance": 0.5},
+        {"where": {"even": True}},
+    ],
+    ids=str,
+)
+def test_a_filter_that_little_passes_is_answered_from_what_its_index_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, narrowed: dict[str, Any]
+) -> None:
+    """Whatever part of the filter that is, and however the vectors lie in memory."""
+    monkeypatch.setattr(nearest, "NARROW", 20)
+    monkeypatch.setattr(nearest, "FEWEST", 100)
+    monkeypatch.setattr(scan, "BLOCK", 700)
+    monkeypatch.setattr(mirror, "_SMALLEST", 300)
+    rows, queries = np.split(clustered(2020, 64), [2000])
+    random = np.random.default_rng(9)
+    ids = [f"m{n:05}" for n in range(1500)]
+    with OmegaStore(tmp_path / "store.db", durability="normal") as store:
+        store.memories.put_many(
+            memory(
+                id,
+                session=f"s{n // 7 % 20}",
+                tier=1 + n % 11,
+                created_at=n,
+                importance=n * 7 % 1500 / 1500,
+                metadata_json='{"even": %s}' % ("true" if n % 2 == 0 else "false"),
+                expires_at=1 if n % 9 == 0 else None,
+            )
+            for n, id in enumerate(ids)
+        )
+        lasting = [id for n, id in enumerate(ids) if n % 9]
+        picked: list[int] = random.integers(len(lasting), size=len(rows)).tolist()
+        owners = [lasting[n] for n in picked]
+        vectors = [f"v{n:04}" for n in range(len(rows))]
+        store.vectors.put_many(rows[:1200], memory_ids=owners[:1200], ids=vectors[:1200])
+        assert store.vectors.nearest(queries[0])  # the codes are at hand from now on
+        store.vectors.put_many(rows[1200:], memory_ids=owners[1200:], ids=vectors[1200:])
+        store.memories.delete_many(owners[:50])
+        found = right = 0
+        for query in queries:
+            closest = store.vectors.nearest(query, limit=15, exact=True, **narrowed)
+            hits = store.vectors.nearest(query, limit=15, **narrowed)
+            assert len(hits) == len(closest) > 5
+            right += len({*hits} & {*closest})
+            found += len(closest)
+        assert right >= 0.98 * found
+        assert store.check() == []
+
+
 def test_a_memory_with_many_vectors_does_not_take_the_places_of_others(tmp_path: Path) -> None:
     """As the parts of a long text have."""
     near, others = clustered(1, 64)[0], clustered(200, 64, seed=5)
@@ -212,9 +269,10 @@ def test_a_memory_with_many_vectors_does_not_take_the_places_of_others(tmp_path:
         ("UPDATE vector_codes SET code = x'00' WHERE seq > 1", "with a wrong one: 2"),
         ("UPDATE vectors SET data_blob = x'0000803f00000000'", "with a wrong one: 3"),
         (
-            "PRAGMA foreign_keys = off; INSERT INTO vector_codes VALUES (99, x'00')",
+            "PRAGMA foreign_keys = off; INSERT INTO vector_codes VALUES (99, 1, x'00')",
             "codes without a vector: 1",
         ),
+        ("UPDATE vector_codes SET memory = memory + 1", "with a wrong one: 3"),
     ],
 )
 def test_codes_that_are_not_those_of_their_vectors_are_found_and_made_anew(

@@ -171,9 +171,9 @@ class Vectors(Children[StoredVector]):
             InvalidDataError: the space holds vectors of other lengths only, or several spaces
                 have vectors of that length and none was named.
 
-        Cost: linear in the vectors of the space, two milliseconds for 100,000 of 384
+        Cost: linear in the vectors of the space, one or two milliseconds for 100,000 of 384
         dimensions; an exact search takes some hundred times as long. With a filter that no more
-        than 1,000 vectors pass, linear in these; ``where`` looks at the metadata of every memory
+        than 2,000 memories pass, linear in these; ``where`` looks at the metadata of every memory
         of the namespace. The first other search of a process reads all codes of the space, which
         then stay in memory, a byte for each number.
         """

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, LiteralString
 
 import msgspec
+from msgspec.structs import replace
+
+from omega_persistence.backends.filters import ANY
 
 if TYPE_CHECKING:
     from omega_persistence.backends import Value
@@ -56,6 +59,17 @@ def passes(filter: Filter) -> tuple[LiteralString, dict[str, Value]]:
         values[f"path_{letter}"] = _json_path(each.path)
         values[f"value_{letter}"] = _comparable(each.value)
     return " AND ".join(parts), values
+
+
+def indexed(filter: Filter) -> Filter:
+    """The part of a filter that one index of memories tells, if any does.
+
+    What passes it can be listed by rows, without a visit.
+    """
+    of_session = replace(filter, tiers=None, min_importance=None, where=())
+    if of_session != ANY:
+        return of_session
+    return replace(filter, session=None, since=None, until=None, where=())
 
 
 def _comparison(condition: Condition, letter: LiteralString) -> LiteralString:

@@ -6,15 +6,15 @@ from heapq import nlargest
 from typing import TYPE_CHECKING, LiteralString
 
 import msgspec
-from msgspec.structs import replace
 
 from omega_persistence.backends.filters import ANY
-from omega_persistence.backends.sqlite.filters import condition, passes
+from omega_persistence.backends.sqlite.filters import condition, indexed, passes
 from omega_persistence.errors import CorruptionError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
+    from omega_persistence.backends import Value
     from omega_persistence.backends.filters import Filter
     from omega_persistence.backends.sqlite.session import SQLiteSession
 
@@ -62,19 +62,26 @@ def admitted(
     return {id for (id,) in rows}
 
 
-def narrow(session: SQLiteSession, namespace: str, filter: Filter) -> list[int] | None:
-    """The rows of the memories that may pass a filter, if an index tells that they are few.
+def narrow(session: SQLiteSession, namespace: str, filter: Filter, most: int) -> list[int] | None:
+    """The rows of the memories that may pass a filter, if an index tells that they are no more.
 
     It is not asked for more than that, so this costs little where they are many.
     """
-    of_session = replace(filter, tiers=None, min_importance=None, where=())
-    of_tiers = replace(filter, session=None, since=None, until=None, where=())
-    if of_session == of_tiers == ANY:
+    told = indexed(filter)
+    if told == ANY:
         return None
-    passing, values = passes(of_tiers if of_session == ANY else of_session)
-    sql: LiteralString = f"{_PASSING}{passing} LIMIT :limit"
-    rows = session.rows(sql, namespace=namespace, limit=NARROW + 1, **values)
-    return [row for (row,) in rows] if len(rows) <= NARROW else None
+    passing, values = passes(told)
+    return listed(session, f"{_PASSING}{passing}", most, namespace=namespace, **values)
+
+
+def listed(
+    session: SQLiteSession, sql: LiteralString, most: int, /, **values: Value
+) -> list[int] | None:
+    """What a query finds in its column ``seq``; None if that is more than `most`."""
+    # As one text, which takes half the time of rows.
+    together: LiteralString = f"SELECT count(*), json_group_array(seq) FROM ({sql} LIMIT :limit)"
+    ((count, seqs),) = session.rows(together, limit=most + 1, **values)
+    return msgspec.json.decode(seqs, type=list[int]) if count <= most else None
 
 
 def likely(worth: Mapping[int, float], enough: int) -> Iterator[list[int]]:

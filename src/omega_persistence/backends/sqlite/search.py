@@ -174,7 +174,7 @@ class Search:
         All of them are looked at if the filter is narrow, otherwise those that hold most of the
         rarer words, until enough pass it or that has taken too long.
         """
-        narrow = matching.narrow(self._session, self._namespace, filter)
+        narrow = matching.narrow(self._session, self._namespace, filter, matching.NARROW)
         worth, whole = self._worth(enough) if narrow is None else ({}, True)
         found: list[Text] = []
         tried = 0

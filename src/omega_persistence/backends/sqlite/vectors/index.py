@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 # CROSS JOIN is a join that keeps its order.
 _WRITE = """
-    INSERT INTO vector_codes (seq, code)
-    SELECT vectors.seq, column3
+    INSERT INTO vector_codes (seq, memory, code)
+    SELECT vectors.seq, ifnull(memories.seq, 0), column3
     FROM (VALUES (:namespace, :id, :code)) CROSS JOIN vectors
       ON vectors.namespace = column1 AND vectors.id = column2
+    LEFT JOIN memories
+      ON memories.namespace = vectors.namespace AND memories.id = vectors.memory_id
     WHERE true
-    ON CONFLICT (seq) DO UPDATE SET code = excluded.code
+    ON CONFLICT (seq) DO UPDATE SET memory = excluded.memory, code = excluded.code
 """
 
 

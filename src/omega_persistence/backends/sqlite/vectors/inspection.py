@@ -21,7 +21,9 @@ _BATCH = 1000  # vectors that are looked at together
 
 _PAGE = """
     SELECT vectors.seq, vectors.dimensions, vectors.data_blob, vector_codes.code
-    FROM vectors LEFT JOIN vector_codes ON vector_codes.seq = vectors.seq
+    FROM vectors LEFT JOIN vector_codes ON vector_codes.seq = vectors.seq AND memory = ifnull(
+        (SELECT seq FROM memories
+         WHERE memories.namespace = vectors.namespace AND memories.id = vectors.memory_id), memory)
     WHERE vectors.seq > ? ORDER BY vectors.seq LIMIT ?
 """
 

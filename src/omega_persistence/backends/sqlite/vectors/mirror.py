@@ -23,13 +23,18 @@ from msgspec.structs import asdict
 
 from omega_persistence.backends.sqlite.errors import ascending
 from omega_persistence.backends.sqlite.vectors import codes, scan
-from omega_persistence.backends.sqlite.vectors.scan import Scan
+from omega_persistence.backends.sqlite.vectors.scan import ByMemory, Scan
+from omega_persistence.errors import CorruptionError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from omega_persistence.backends import Row
     from omega_persistence.backends.sqlite.session import SQLiteSession
     from omega_persistence.backends.sqlite.vectors.mirrors import Space
+
+    _Read = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.void]]
+    """Of several codes the vectors' ``seqs``, those of their memories, and the codes."""
 
 _PAGE = 512  # codes read at a time: they fit into a processor's cache
 
@@ -49,7 +54,7 @@ _NEWEST = """
 _AT = "SELECT token FROM vector_changes WHERE number = :number"
 
 _CODES = """
-    SELECT vectors.seq, vector_codes.code
+    SELECT vectors.seq, vector_codes.memory, vector_codes.code
     FROM vectors CROSS JOIN vector_codes ON vector_codes.seq = vectors.seq
     WHERE vectors.namespace = :namespace AND vectors.space = :space
       AND vectors.dimensions = :dimensions AND vectors.seq """
@@ -81,7 +86,7 @@ class Mirror:
     @property
     def size(self) -> int:
         """Bytes, about; what is reserved but not filled yet takes no memory."""
-        return self._scan.filled * (self._space.dimensions * 9 // 8 + 20)
+        return self._scan.filled * (self._space.dimensions * 9 // 8 + 44)
 
     @property
     def loaded(self) -> bool:
@@ -137,7 +142,7 @@ class Mirror:
         after = -(2**63)
         while rows := session.rows(_PAGE_OF_CODES, after=after, limit=_PAGE, **asdict(self._space)):
             room = len(rows) if len(rows) < _PAGE else scan.BLOCK
-            self._add(*_split(rows, self._space.dimensions), room)
+            self._add(_decoded(rows, self._space.dimensions), room)
             after = ascending(rows[-1][0], after)
         self._stand(number, token, frozenset())
 
@@ -158,7 +163,7 @@ class Mirror:
         )
         self._bury(changed)
         if rows:
-            self._add(*_split(rows, self._space.dimensions), len(rows))
+            self._add(_decoded(rows, self._space.dimensions), len(rows))
         for later in [stop for stop in reversed(self._stops) if stop > since]:
             del self._stops[later]
         self._stand(number, token, frozenset(changed))
@@ -175,8 +180,9 @@ class Mirror:
         gone = np.count_nonzero(self._scan.died[: self._scan.filled] != scan.NEVER)
         return int(gone) > max(_FEW, self._scan.filled // 4)
 
-    def _add(self, seqs: NDArray[np.int64], coded: NDArray[np.void], room: int) -> None:
+    def _add(self, read: _Read, room: int) -> None:
         """Fill the next slots; a new block is made for that many codes if it has to be."""
+        seqs, memories, coded = read
         count, blocks = self._scan.filled, self._scan.blocks
         done = 0
         while done < len(seqs):
@@ -193,16 +199,16 @@ class Mirror:
             block.scales[inside] = coded["scale"][these]
             if self._scan.averages is not None:
                 block.planes[:, inside] = scan.words(block.levels[inside], self._scan.averages)
-            self._scan.seqs[count : count + these.stop - done] = seqs[these]
-            self._scan.born[count : count + these.stop - done] = self._scan.visit + 1
-            self._scan.died[count : count + these.stop - done] = scan.NEVER
-            count += these.stop - done
+            slots = slice(count, count + these.stop - done)
+            self._scan.seqs[slots] = seqs[these]
+            self._scan.memories[slots] = memories[these]
+            self._scan.born[slots] = self._scan.visit + 1
+            self._scan.died[slots] = scan.NEVER
+            count = slots.stop
             done = these.stop
         first = self._scan.filled
-        follows = first == self._scan.ordered and (
-            not first or self._scan.seqs[first - 1] < seqs[0]
-        )
-        ordered = count if follows and (seqs[1:] > seqs[:-1]).all() else self._scan.ordered
+        follows = not first or self._scan.seqs[first - 1] < seqs[0]
+        ordered = bool(self._scan.ordered and follows and (seqs[1:] > seqs[:-1]).all())
         self._scan = self._scan._replace(filled=count, ordered=ordered, blocks=blocks, whole=False)
 
     def _make_room(self, end: int) -> None:
@@ -213,6 +219,7 @@ class Mirror:
         rows = max(end - len(present.seqs), len(present.seqs) // 4)
         self._scan = present._replace(
             seqs=np.concatenate([present.seqs, np.empty(rows, np.int64)]),
+            memories=np.concatenate([present.memories, np.empty(rows, np.int64)]),
             born=np.concatenate([present.born, np.empty(rows, np.uint32)]),
             died=np.concatenate([present.died, np.empty(rows, np.uint32)]),
         )
@@ -221,6 +228,8 @@ class Mirror:
         """Note the state that was reached."""
         if self._scan.filled >= 2 * max(self._fitted, _SMALLEST // 2):
             self._scan, self._fitted = scan.with_bits(self._scan), self._scan.filled
+        if self._scan.filled > len(self._scan.by_memory.slots) + max(_FEW, self._scan.filled // 8):
+            self._scan = scan.with_memories(self._scan)
         self._scan = self._scan._replace(visit=self._scan.visit + 1, whole=not self._buried)
         self._stops[number] = Stop(self._scan.visit, token, changed)
         if len(self._stops) > _STOPS:
@@ -232,7 +241,9 @@ def _nothing() -> Scan:
         filled=0,
         blocks=(),
         seqs=np.empty(0, np.int64),
-        ordered=0,
+        memories=np.empty(0, np.int64),
+        by_memory=ByMemory(np.empty(0, np.int64), np.empty(0, np.intp)),
+        ordered=True,
         visit=0,
         whole=True,
         born=np.empty(0, np.uint32),
@@ -241,8 +252,10 @@ def _nothing() -> Scan:
     )
 
 
-def _split(
-    rows: list[tuple[int, bytes]], dimensions: int
-) -> tuple[NDArray[np.int64], NDArray[np.void]]:
-    seqs = np.array([seq for seq, _ in rows], np.int64)
-    return seqs, codes.decode([code for _, code in rows], dimensions)
+def _decoded(rows: list[Row], dimensions: int) -> _Read:
+    seqs, memories, blobs = zip(*rows, strict=True)
+    if {*map(type, memories)} != {int}:
+        message = "the number of a vector's memory is not one"
+        raise CorruptionError(message, hint="See check().")
+    decoded = codes.decode(blobs, dimensions)
+    return np.array(seqs, np.int64), np.array(memories, np.int64), decoded

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from heapq import nsmallest
-from math import isqrt
+from itertools import islice
+from math import isqrt, sqrt
 from typing import TYPE_CHECKING, LiteralString
 
 import msgspec
@@ -11,7 +11,7 @@ import numpy as np
 from msgspec.structs import asdict
 
 from omega_persistence.backends.filters import ANY
-from omega_persistence.backends.sqlite import filters
+from omega_persistence.backends.sqlite import filters, matching
 from omega_persistence.backends.sqlite.errors import ascending
 from omega_persistence.backends.sqlite.vectors import codes
 from omega_persistence.errors import CorruptionError
@@ -43,11 +43,16 @@ FEWEST, REACH = 400, 3200
 PLACES = 20
 """... and never fewer than so many for each place of the answer."""
 
-NARROW = 1000
-"""A filter that no more vectors pass than this is cheaper to look through than the codes."""
+NARROW = 2000
+"""A filter that no more pass than this is cheaper to look through than all codes are ..."""
+
+LITTLE = 8
+"""... and one that passes less than this part, if one index tells what that is."""
 
 MANY = 1000
 """From this limit on, reading every vector costs less than testing so many."""
+
+_SMALLEST = 1e-300  # below the length of every vector that is not zero
 
 _PAGE = 2048  # vectors read at a time when all are
 
@@ -65,11 +70,15 @@ _SUGGESTED = f"{_COLUMNS} FROM json_each(:seqs) CROSS JOIN vectors ON vectors.se
 
 _THERE = f"WHERE +vectors.namespace = :namespace AND {_OF_SPACE}"
 
-_ALL_SUGGESTED = f"{_SUGGESTED} {_THERE}"
+_VISIBLE_SUGGESTED = f"{_SUGGESTED} {_MEMORY} {_THERE} AND {filters.VISIBLE}"
 
-_VISIBLE_SUGGESTED = f"{_SUGGESTED} {_MEMORY} {_THERE} AND "
-
-_EXPIRED = "SELECT 1 FROM memories WHERE namespace = :namespace AND expires_at <= :now LIMIT 1"
+# Where all pass the filter and nothing has expired, their memories need not be visited.
+_UNEXPIRED_SUGGESTED = f"""{_SUGGESTED} {_THERE} AND (
+    NOT EXISTS (SELECT 1 FROM memories WHERE namespace = :namespace AND expires_at <= :now)
+    OR EXISTS (
+        SELECT 1 FROM memories
+        WHERE memories.namespace = vectors.namespace AND memories.id = vectors.memory_id
+          AND {filters.VISIBLE}))"""
 
 _OF_MEMORIES = f"""{_COLUMNS}
     FROM json_each(:ids) CROSS JOIN vectors ON vectors.memory_id = json_each.value
@@ -78,14 +87,16 @@ _OF_MEMORIES = f"""{_COLUMNS}
 _PAGE_OF_ALL = f"""{_COLUMNS}
     FROM vectors {_MEMORY}
     WHERE vectors.namespace = :namespace AND vectors.space = :space
-      AND vectors.dimensions = :dimensions AND vectors.seq > :after AND """
+      AND vectors.dimensions = :dimensions AND vectors.seq > :after AND {filters.VISIBLE}"""
 
 # What indexes alone can tell: whether a memory has expired is for those that are close.
-_PASSING = """
+_PASSING = "SELECT seq FROM memories WHERE namespace = :namespace"
+
+_VECTORS_OF_PASSING = """
     SELECT vectors.seq
     FROM memories CROSS JOIN vectors
       ON vectors.namespace = memories.namespace AND vectors.memory_id = memories.id
-    WHERE memories.namespace = :namespace AND +vectors.space = :space AND """
+    WHERE memories.namespace = :namespace AND +vectors.space = :space"""
 
 
 class Search:
@@ -96,22 +107,23 @@ class Search:
     ) -> None:
         self._session = session
         self._space = space
-        condition, values = filters.condition(filter)
-        self._condition: LiteralString = condition
+        passing, values = filters.passes(filter)
+        self._filtered: LiteralString = f" AND {passing}" if passing else ""
         self._values = {**values, **asdict(space)}
         self._filter = filter
         numbers = np.frombuffer(query, "<f4").astype(np.float64)
-        length = np.sqrt(np.square(numbers).sum())
+        length = sqrt(numbers.dot(numbers))
         self._query = numbers / length if length else numbers
 
     def nearest(self, limit: int, *, exact: bool) -> list[Found]:
         """The memories whose vectors are closest, best first, ties by id."""
         if not limit:
             return []
-        few = None if self._filter == ANY else self._passing()
+        coded = not exact and bool(self._query.any())
+        few = None if self._filter == ANY else self._of_few(limit, coded=coded)
         if few is not None:
-            return self._of_few(few, limit, exact=exact)
-        if exact or limit >= MANY or not self._query.any():
+            return few
+        if not coded or limit >= MANY:
             return self._of_all(limit)
         return self._suggested(limit)
 
@@ -123,51 +135,66 @@ class Search:
             found[id] = max(cosine, found.get(id, -1.0))
         return found
 
-    def _passing(self) -> NDArray[np.int64] | None:
-        """The vectors that pass the filter and perhaps have expired; None if they are many."""
-        passing, values = filters.passes(self._filter)
-        sql: LiteralString = f"{_PASSING}{passing} LIMIT :limit"
-        rows = self._session.rows(sql, limit=NARROW + 1, **asdict(self._space), **values)
-        return np.array(rows, np.int64).reshape(-1) if len(rows) <= NARROW else None
+    def _of_few(self, limit: int, *, coded: bool) -> list[Found] | None:
+        """The best of what passes the filter; None if that is much.
 
-    def _of_few(self, seqs: NDArray[np.int64], limit: int, *, exact: bool) -> list[Found]:
-        """The best of so few that all may be read, unless their codes are at hand already."""
-        if exact or not self._query.any() or self._space not in self._session.mirrors:
-            found, _ = self._test(seqs, len(seqs), passing=True)
-        else:
-            suggested = self._scan().among(seqs, self._query.astype(np.float32))
-            found, _ = self._test(suggested, limit, passing=True)
+        It is so little that all may be read, unless the codes are at hand already.
+        """
+        coded = coded and self._space in self._session.mirrors
+        sql: LiteralString = (_PASSING if coded else _VECTORS_OF_PASSING) + self._filtered
+        listed = matching.listed(self._session, sql, NARROW, **self._values)
+        if listed is None:
+            return None
+        if coded:
+            return self._suggested(limit, listed, passing=True)
+        found, _ = self._test(np.array(listed, np.int64), len(listed), passing=True)
         return best(found, limit)
 
     def _of_all(self, limit: int) -> list[Found]:
         """Every vector read and scored; memory stays constant."""
         kept: list[Found] = []
         after = -(2**63)
-        sql: LiteralString = f"{_PAGE_OF_ALL}{self._condition} ORDER BY vectors.seq LIMIT :limit"
+        sql: LiteralString = f"{_PAGE_OF_ALL}{self._filtered} ORDER BY vectors.seq LIMIT :limit"
         while rows := self._session.rows(sql, after=after, limit=_PAGE, **self._values):
             kept = best([*kept, *self._scored(rows)], limit)
             after = ascending(rows[-1][3], after)
         return kept
 
-    def _suggested(self, limit: int) -> list[Found]:
-        """The best among the memories that the codes suggest.
+    def _suggested(
+        self, limit: int, memories: list[int] | None = None, *, passing: bool = False
+    ) -> list[Found]:
+        """The best among the memories that the codes suggest, of all or of some.
 
         The codes know nothing of filters, nor which vectors are of one memory: they suggest more
         until about as many as are scored without a filter would have passed, and memories enough
-        are among them.
+        are among them. If it turns out that little passes, what an index tells of it is looked
+        through instead.
         """
         scan, query = self._scan(), self._query.astype(np.float32)
-        few = min(REACH, max(FEWEST, NEAR * isqrt(scan.filled)))
-        enough = max(few, few * 384 // self._space.dimensions, PLACES * limit)
-        reach = enough
+        slots = None if memories is None else scan.slots_of(np.array(memories, np.int64))
+        count = scan.filled if slots is None else len(slots)
+        few = min(REACH, max(FEWEST, NEAR * isqrt(count)))
+        reach = enough = max(few, few * 384 // self._space.dimensions, PLACES * limit)
+        passing = passing or self._filter == ANY
+        most = count if passing or slots is not None else LITTLE * limit
         while True:
-            suggested = scan.nearest(query, reach)
-            found, tested = self._test(suggested, limit, passing=self._filter == ANY)
-            passing = len(suggested) * len(found) // max(1, tested)
+            suggested = scan.nearest(query, reach, slots)
+            found, tested = self._test(suggested[:most], limit, passing=passing)
+            expected = len(suggested) * len(found) // max(1, tested)
             chosen = best(found, limit)
-            if reach >= scan.filled or (passing >= enough // 2 and len(chosen) == limit):
+            enough_pass = expected >= enough // 2 and len(chosen) == limit
+            if enough_pass or (reach >= count and most >= len(suggested)):
                 return chosen
-            reach = max(4 * reach, reach * enough // max(1, passing))
+            if most < count and expected * LITTLE < len(suggested):
+                part = self._told(count // LITTLE)
+                if part is not None:
+                    whole = filters.indexed(self._filter) == self._filter
+                    return self._suggested(limit, part, passing=whole)
+            most = count
+            reach = max(4 * reach, reach * enough // max(1, expected))
+
+    def _told(self, most: int) -> list[int] | None:
+        return matching.narrow(self._session, self._space.namespace, self._filter, most)
 
     def _scan(self) -> Scan:
         return self._session.mirrors.scan(self._session, self._space)
@@ -178,20 +205,17 @@ class Search:
         """Score suggestions in their order until enough pass; how many were tested.
 
         The order of codes is right but for neighbours of about the same cosine, so a few more are
-        scored than are wanted. Where all pass the filter and nothing has expired, the memories
-        need not be visited.
+        scored than are wanted.
         """
-        sql: LiteralString = _VISIBLE_SUGGESTED + self._condition
-        if passing and self._session.row(_EXPIRED, namespace=self._space.namespace) is None:
-            sql = _ALL_SUGGESTED
+        matched: LiteralString = _VISIBLE_SUGGESTED + self._filtered
+        sql = _UNEXPIRED_SUGGESTED if passing else matched
         wanted = limit + limit // 4 + 2
         found: list[Found] = []
         tested = 0
         while tested < len(seqs) and len({memory_id for memory_id, _, _ in found}) < wanted:
             step = seqs[tested : tested + max(wanted, tested)]
-            found += self._scored(
-                self._session.rows(sql, seqs=_json(step.tolist()), **self._values)
-            )
+            rows = self._session.rows(sql, seqs=_json(step.tolist()), **self._values)
+            found += self._scored(rows)
             tested += len(step)
         return found, tested
 
@@ -209,18 +233,16 @@ class Search:
         vectors = codes.matrix(blobs, self._space.dimensions).astype(np.float64)
         products = np.vecdot(vectors, self._query)
         lengths = np.sqrt(np.vecdot(vectors, vectors))
-        cosines = np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
-        return list(zip(ids, vector_ids, cosines.clip(-1, 1).tolist(), strict=True))
+        cosines = (products / np.maximum(lengths, _SMALLEST)).clip(-1, 1)
+        return list(zip(ids, vector_ids, cosines.tolist(), strict=True))
 
 
 def best(found: Iterable[Found], limit: int) -> list[Found]:
     """The first of what was found, each memory once with the closest of its vectors."""
     once: dict[str, Found] = {}
-    for each in found:
-        known = once.get(each[0])
-        if known is None or (-each[2], each[1]) < (-known[2], known[1]):
-            once[each[0]] = each
-    return nsmallest(limit, once.values(), key=lambda each: (-each[2], each[0]))
+    for each in sorted(found, key=lambda each: (-each[2], each[0], each[1])):
+        once.setdefault(each[0], each)
+    return list(islice(once.values(), limit))
 
 
 def _json(values: Sequence[int] | Sequence[str]) -> str:
