@@ -42,6 +42,21 @@ def test_noise_on_some_pages_is_found(path: Path) -> None:
     assert {kind for kind, _ in kinds(damaged(path))} >= {"integrity"}
 
 
+@pytest.mark.parametrize("checksums", [False, True])
+@pytest.mark.parametrize("lost", [1, 8, 4095])
+def test_a_file_that_lost_its_last_bytes_is_found(
+    tmp_path: Path, checksums: bool, lost: int
+) -> None:
+    """Also if they were zeros, or the checksum of the page, which SQLite then does not verify."""
+    path = tmp_path / "store.db"
+    with OmegaStore(path, checksums=checksums) as store:
+        store.memories.put_many(memory(f"m{n:03}") for n in range(100))
+        assert store.check() == []
+    path.write_bytes(path.read_bytes()[:-lost])
+    with OmegaStore(path) as store:
+        assert "the file ends within its last page" in {each.detail for each in store.check()}
+
+
 def test_one_letter_changed_inside_a_text_is_found(path: Path) -> None:
     content = path.read_bytes()
     path.write_bytes(content.replace(b"apple150 ", b"apply150 ", 1))

@@ -109,6 +109,8 @@ def _fails(connection: apsw.Connection, name: str) -> bool:
         if columns:
             values = ", ".join(f"length(max({_quoted(column)}))" for column in columns)
             connection.execute(f"SELECT {values} FROM {_quoted(name)}").fetchall()
+    except apsw.CorruptError:  # damage that its checksum does not tell; `check` has met it
+        return False
     except apsw.IOError as error:
         if not fails_checksum(error):
             raise
