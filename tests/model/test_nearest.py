@@ -89,7 +89,8 @@ class Search(RuleBasedStateMachine):
         for module, name, value in (
             *((scan, "BLOCK", 4), (mirror, "_SMALLEST", 2), (mirror, "_PAGE", 3)),
             *((mirror, "_STOPS", 5), (mirror, "_FEW", 8), (mirrors, "MAX_BYTES", 100)),
-            *((nearest, "NARROW", 1), (nearest, "_PAGE", 2)),
+            *((nearest, "NARROW", 1), (nearest, "TRIED", 1), (nearest, "LITTLE", 1)),
+            (nearest, "_PAGE", 2),
         ):
             self.stack.enter_context(mock.patch.object(module, name, value))
         self.store = self.stack.enter_context(OmegaStore(self.path, durability="normal"))

@@ -195,6 +195,7 @@ def test_a_filter_that_most_do_not_pass_is_looked_for_further_and_further(
         {"session": "s3"},
         {"tiers": [2, 3]},
         {"tiers": [4], "since": 500, "until": 1500},
+        {"tiers": [4], "since": 0},
         {"since": 400, "until": 700},
         {"min_importance": 0.8},
         {"session": "s3", "where": {"even": True}},
@@ -209,6 +210,7 @@ def test_a_filter_that_little_passes_is_answered_from_what_its_index_tells(
     """Whatever part of the filter that is, and however the vectors lie in memory."""
     monkeypatch.setattr(nearest, "NARROW", 20)
     monkeypatch.setattr(nearest, "FEWEST", 100)
+    monkeypatch.setattr(nearest, "TRIED", 30)
     monkeypatch.setattr(scan, "BLOCK", 700)
     monkeypatch.setattr(mirror, "_SMALLEST", 300)
     rows, queries = np.split(clustered(2020, 64), [2000])
@@ -246,19 +248,31 @@ def test_a_filter_that_little_passes_is_answered_from_what_its_index_tells(
         assert store.check() == []
 
 
-def test_a_memory_with_many_vectors_does_not_take_the_places_of_others(tmp_path: Path) -> None:
+@pytest.mark.parametrize("large", [False, True])
+def test_a_memory_with_many_vectors_does_not_take_the_places_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: bool
+) -> None:
     """As the parts of a long text have."""
+    parts_of_long = 3000 if large else 300
     near, others = clustered(1, 64)[0], clustered(200, 64, seed=5)
     with OmegaStore(tmp_path / "store.db", durability="normal") as store:
         ids = ["long", *(f"m{n:03}" for n in range(200))]
         store.memories.put_many(map(memory, ids))
-        parts = near + clustered(3000, 64, seed=7) / 1000
+        parts = near + clustered(parts_of_long, 64, seed=7) / 1000
         store.vectors.put_many(parts, memory_ids=["long"] * len(parts))
         store.vectors.put_many(others, memory_ids=ids[1:])
         for limit in (1, 10, 60):
             assert found(store, near, limit) == found(store, near, limit, exact=True)
             assert len(found(store, near, limit)) == limit
         assert len(found(store, near, 300)) == 201
+        # Few memories pass, but most of the vectors are theirs; and those that are closest do not.
+        store.memories.put(memory("long", tier=1))
+        for narrow in (nearest.NARROW, 0):
+            monkeypatch.setattr(nearest, "NARROW", narrow)
+            for tiers, passing in (([1], 1), ([1, 4], 201), ([4], 200)):
+                hits = store.vectors.nearest(near, tiers=tiers, limit=30)
+                assert hits == store.vectors.nearest(near, tiers=tiers, limit=30, exact=True)
+                assert len(hits) == min(30, passing)
         assert store.check() == []
 
 
@@ -485,6 +499,32 @@ def test_a_search_that_failed_leaves_no_code_behind_that_should_not_be_there(
         assert len(seen.nearest(np.ones(8, np.float32), 10)) == 2
     file_store.vectors.put_many(np.eye(3, 8), memory_ids=list("cde"), ids=list("cde"))
     assert len(file_store.vectors.nearest(np.ones(8))) == 5
+    assert file_store.check() == []
+
+
+def test_a_search_that_failed_halfway_leaves_no_vector_out(
+    file_store: OmegaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change that was read, then rolled back, is in no log that another search would follow."""
+    file_store.memories.put_many(memory(id) for id in "abcd")
+    file_store.vectors.put_many(np.eye(3, 8), memory_ids=list("abc"), ids=list("abc"))
+    assert len(file_store.vectors.nearest(np.ones(8))) == 3
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    def put_and_search(store: OmegaStore) -> None:
+        with store.transaction() as tx:
+            tx.vectors.put(vector("b", "b", *[2.0] * 8))
+            tx.vectors.nearest(np.ones(8))
+
+    for step in ("_add", "_stand"):
+        with monkeypatch.context() as patch:
+            patch.setattr(mirror.Mirror, step, fail)
+            with pytest.raises(MemoryError):
+                put_and_search(file_store)
+        file_store.vectors.put(vector("d", "d", *[1.0] * 8))
+        assert sorted(found(file_store, np.ones(8))) == ["a", "b", "c", "d"]
     assert file_store.check() == []
 
 

@@ -172,10 +172,10 @@ class Vectors(Children[StoredVector]):
                 have vectors of that length and none was named.
 
         Cost: linear in the vectors of the space, one or two milliseconds for 100,000 of 384
-        dimensions; an exact search takes some hundred times as long. With a filter that no more
-        than 2,000 memories pass, linear in these; ``where`` looks at the metadata of every memory
-        of the namespace. The first other search of a process reads all codes of the space, which
-        then stay in memory, a byte for each number.
+        dimensions; an exact search takes some hundred times as long. Less with a filter of which
+        session and times, or tiers and importance, leave no more than 2,000 memories; ``where``
+        may look at the metadata of every memory of the namespace. The first other search of a
+        process reads all codes of the space, which then stay in memory, a byte for each number.
         """
         wanted = checked_limit(limit)
         numbers = float32(query, 1)

@@ -157,7 +157,7 @@ CREATE TABLE serving_spaces (
 ) STRICT;
 
 -- A quarter of the bytes of each vector, for the search: written by the library with the vector,
--- and made of it alone. Apart, so that all can be read without the vectors.
+-- and made of it and its memory alone. Apart, so that all can be read without the vectors.
 CREATE TABLE vector_codes (
     seq INTEGER PRIMARY KEY REFERENCES vectors (seq) ON DELETE CASCADE,
     memory INTEGER NOT NULL,  -- its seq, which indexes of memories give for a filter

@@ -61,15 +61,14 @@ def passes(filter: Filter) -> tuple[LiteralString, dict[str, Value]]:
     return " AND ".join(parts), values
 
 
-def indexed(filter: Filter) -> Filter:
-    """The part of a filter that one index of memories tells, if any does.
+def indexed(filter: Filter) -> list[Filter]:
+    """The parts of a filter that an index of memories tells, each by itself; perhaps none.
 
-    What passes it can be listed by rows, without a visit.
+    What passes such a part can be listed without a visit.
     """
     of_session = replace(filter, tiers=None, min_importance=None, where=())
-    if of_session != ANY:
-        return of_session
-    return replace(filter, session=None, since=None, until=None, where=())
+    of_tiers = replace(filter, session=None, since=None, until=None, where=())
+    return [part for part in (of_session, of_tiers) if part != ANY]
 
 
 def _comparison(condition: Condition, letter: LiteralString) -> LiteralString:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, LiteralString
 
 import msgspec
 
-from omega_persistence.backends.filters import ANY
 from omega_persistence.backends.sqlite.filters import condition, indexed, passes
 from omega_persistence.errors import CorruptionError
 
@@ -67,11 +66,12 @@ def narrow(session: SQLiteSession, namespace: str, filter: Filter, most: int) ->
 
     It is not asked for more than that, so this costs little where they are many.
     """
-    told = indexed(filter)
-    if told == ANY:
-        return None
-    passing, values = passes(told)
-    return listed(session, f"{_PASSING}{passing}", most, namespace=namespace, **values)
+    for part in indexed(filter):
+        passing, values = passes(part)
+        rows = listed(session, f"{_PASSING}{passing}", most, namespace=namespace, **values)
+        if rows is not None:
+            return rows
+    return None
 
 
 def listed(

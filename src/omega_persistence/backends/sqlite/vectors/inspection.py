@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 _BATCH = 1000  # vectors that are looked at together
 
 
+# A memory that is gone is another damage: then any number is right.
 _PAGE = """
     SELECT vectors.seq, vectors.dimensions, vectors.data_blob, vector_codes.code
-    FROM vectors LEFT JOIN vector_codes ON vector_codes.seq = vectors.seq AND memory = ifnull(
-        (SELECT seq FROM memories
-         WHERE memories.namespace = vectors.namespace AND memories.id = vectors.memory_id), memory)
+    FROM vectors LEFT JOIN vector_codes
+      ON vector_codes.seq = vectors.seq AND vector_codes.memory = ifnull(
+        (SELECT memories.seq FROM memories
+         WHERE memories.namespace = vectors.namespace AND memories.id = vectors.memory_id),
+        vector_codes.memory)
     WHERE vectors.seq > ? ORDER BY vectors.seq LIMIT ?
 """
 

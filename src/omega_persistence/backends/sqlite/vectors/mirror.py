@@ -151,7 +151,7 @@ class Mirror:
     ) -> None:
         """Go on from a shared stop to the state of a session, which differs in these vectors.
 
-        After an error the stops are as before, and the next session has the same read again.
+        An error that comes in the middle of it has the next session read all again.
         """
         if len(changed) > max(_FEW, self._scan.filled // 4) or self._wasteful():
             self._load(session, number, token)
@@ -161,12 +161,17 @@ class Mirror:
             seqs=msgspec.json.encode(list(changed)).decode(),
             **asdict(self._space),
         )
-        self._bury(changed)
-        if rows:
-            self._add(_decoded(rows, self._space.dimensions), len(rows))
-        for later in [stop for stop in reversed(self._stops) if stop > since]:
-            del self._stops[later]
-        self._stand(number, token, frozenset(changed))
+        read = _decoded(rows, self._space.dimensions) if rows else None
+        try:
+            self._bury(changed)
+            if read:
+                self._add(read, len(rows))
+            for later in [stop for stop in reversed(self._stops) if stop > since]:
+                del self._stops[later]
+            self._stand(number, token, frozenset(changed))
+        except BaseException:
+            self._stops.clear()  # the scan may be between two states
+            raise
 
     def _bury(self, changed: set[int]) -> None:
         seqs, died = (each[: self._scan.filled] for each in (self._scan.seqs, self._scan.died))
@@ -229,7 +234,7 @@ class Mirror:
         if self._scan.filled >= 2 * max(self._fitted, _SMALLEST // 2):
             self._scan, self._fitted = scan.with_bits(self._scan), self._scan.filled
         if self._scan.filled > len(self._scan.by_memory.slots) + max(_FEW, self._scan.filled // 8):
-            self._scan = scan.with_memories(self._scan)
+            self._scan = scan.sorted_by_memory(self._scan)
         self._scan = self._scan._replace(visit=self._scan.visit + 1, whole=not self._buried)
         self._stops[number] = Stop(self._scan.visit, token, changed)
         if len(self._stops) > _STOPS:
@@ -255,7 +260,7 @@ def _nothing() -> Scan:
 def _decoded(rows: list[Row], dimensions: int) -> _Read:
     seqs, memories, blobs = zip(*rows, strict=True)
     if {*map(type, memories)} != {int}:
-        message = "the number of a vector's memory is not one"
+        message = "the row of a vector's memory is not a whole number"
         raise CorruptionError(message, hint="See check().")
     decoded = codes.decode(blobs, dimensions)
     return np.array(seqs, np.int64), np.array(memories, np.int64), decoded

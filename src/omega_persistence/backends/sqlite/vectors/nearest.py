@@ -44,10 +44,13 @@ PLACES = 20
 """... and never fewer than so many for each place of the answer."""
 
 NARROW = 2000
-"""A filter that no more pass than this is cheaper to look through than all codes are ..."""
+"""If no more memories than this pass a filter, their codes are looked through instead of all."""
 
 LITTLE = 8
-"""... and one that passes less than this part, if one index tells what that is."""
+"""The same if it is less than this part of them, as it turns out ..."""
+
+TRIED = 100
+"""... when so many suggestions are tested, or `LITTLE` for each place if that is more."""
 
 MANY = 1000
 """From this limit on, reading every vector costs less than testing so many."""
@@ -120,9 +123,11 @@ class Search:
         if not limit:
             return []
         coded = not exact and bool(self._query.any())
-        few = None if self._filter == ANY else self._of_few(limit, coded=coded)
-        if few is not None:
-            return few
+        if self._filter != ANY:
+            at_hand = coded and self._space in self._session.mirrors
+            few = self._of_few(limit) if at_hand else self._of_few_vectors(limit)
+            if few is not None:
+                return few
         if not coded or limit >= MANY:
             return self._of_all(limit)
         return self._suggested(limit)
@@ -135,20 +140,37 @@ class Search:
             found[id] = max(cosine, found.get(id, -1.0))
         return found
 
-    def _of_few(self, limit: int, *, coded: bool) -> list[Found] | None:
-        """The best of what passes the filter; None if that is much.
+    def _of_few(self, limit: int) -> list[Found] | None:
+        """The best of what passes the filter, by the codes; None if no index tells that it is few.
 
-        It is so little that all may be read, unless the codes are at hand already.
+        What an index tells is asked first, since a filter may take a visit to every memory.
         """
-        coded = coded and self._space in self._session.mirrors
-        sql: LiteralString = (_PASSING if coded else _VECTORS_OF_PASSING) + self._filtered
-        listed = matching.listed(self._session, sql, NARROW, **self._values)
-        if listed is None:
+        told = self._told(NARROW)
+        if told is None:
             return None
-        if coded:
-            return self._suggested(limit, listed, passing=True)
-        found, _ = self._test(np.array(listed, np.int64), len(listed), passing=True)
+        listed = told if self._whole else self._passing(_PASSING)
+        return None if listed is None else self._suggested(limit, listed, passed=True)
+
+    def _of_few_vectors(self, limit: int) -> list[Found] | None:
+        """The best of what passes the filter, by reading all of it; None if that is much."""
+        few = self._passing(_VECTORS_OF_PASSING)
+        if few is None:
+            return None
+        found, _ = self._test(np.array(few, np.int64), len(few), passed=True)
         return best(found, limit)
+
+    @property
+    def _whole(self) -> bool:
+        """Whether one index tells all of what passes the filter."""
+        return filters.indexed(self._filter) == [self._filter]
+
+    def _told(self, most: int) -> list[int] | None:
+        """The memories that may pass the filter, if an index tells that they are no more."""
+        return matching.narrow(self._session, self._space.namespace, self._filter, most)
+
+    def _passing(self, sql: LiteralString) -> list[int] | None:
+        """What passes the filter and perhaps has expired; None if it is much."""
+        return matching.listed(self._session, sql + self._filtered, NARROW, **self._values)
 
     def _of_all(self, limit: int) -> list[Found]:
         """Every vector read and scored; memory stays constant."""
@@ -161,54 +183,73 @@ class Search:
         return kept
 
     def _suggested(
-        self, limit: int, memories: list[int] | None = None, *, passing: bool = False
+        self, limit: int, memories: list[int] | None = None, *, passed: bool = False
     ) -> list[Found]:
-        """The best among the memories that the codes suggest, of all or of some.
+        """The best among the memories that the codes suggest, of all, or of some that may pass.
 
         The codes know nothing of filters, nor which vectors are of one memory: they suggest more
         until about as many as are scored without a filter would have passed, and memories enough
-        are among them. If it turns out that little passes, what an index tells of it is looked
-        through instead.
+        are among them. If it turns out that little passes, that is listed if it can be.
+
+        Args:
+            limit: How many are wanted.
+            memories: Those that are looked through.
+            passed: Whether all of these pass the filter; they may have expired.
         """
         scan, query = self._scan(), self._query.astype(np.float32)
         slots = None if memories is None else scan.slots_of(np.array(memories, np.int64))
+        passed = self._filter == ANY or (passed and slots is not None)
         count = scan.filled if slots is None else len(slots)
         few = min(REACH, max(FEWEST, NEAR * isqrt(count)))
         reach = enough = max(few, few * 384 // self._space.dimensions, PLACES * limit)
-        passing = passing or self._filter == ANY
-        most = count if passing or slots is not None else LITTLE * limit
+        unsure = memories is None and not passed
         while True:
             suggested = scan.nearest(query, reach, slots)
-            found, tested = self._test(suggested[:most], limit, passing=passing)
-            expected = len(suggested) * len(found) // max(1, tested)
+            first = suggested[: max(TRIED, LITTLE * limit)] if unsure else suggested
+            found, tested = self._test(first, limit, passed=passed)
+            if unsure and len(found) * LITTLE < tested:
+                little = self._of_little(limit, scan.filled, len(found) / tested)
+                if little is not None:
+                    return little
+            if tested == len(first) < len(suggested):
+                found, tested = self._test(suggested, limit, passed=passed)
+            unsure = False
+            # So many of these would pass, at a guess.
+            passing = len(suggested) * max(1, len(found)) // max(1, tested)
             chosen = best(found, limit)
-            enough_pass = expected >= enough // 2 and len(chosen) == limit
-            if enough_pass or (reach >= count and most >= len(suggested)):
+            if reach >= count or (passing >= enough // 2 and len(chosen) == limit):
                 return chosen
-            if most < count and expected * LITTLE < len(suggested):
-                part = self._told(count // LITTLE)
-                if part is not None:
-                    whole = filters.indexed(self._filter) == self._filter
-                    return self._suggested(limit, part, passing=whole)
-            most = count
-            reach = max(4 * reach, reach * enough // max(1, expected))
+            reach = max(4 * reach, reach * enough // max(1, passing))
 
-    def _told(self, most: int) -> list[int] | None:
-        return matching.narrow(self._session, self._space.namespace, self._filter, most)
+    def _of_little(self, limit: int, count: int, share: float) -> list[Found] | None:
+        """The best of what passes the filter, by the codes, if that can be listed.
+
+        Args:
+            limit: How many are wanted.
+            count: Of so many vectors ...
+            share: ... about this part passes.
+        """
+        if not self._whole and count * share <= NARROW:
+            listed = self._passing(_PASSING)
+            if listed is not None:
+                return self._suggested(limit, listed, passed=True)
+        told = self._told(count // LITTLE)
+        return None if told is None else self._suggested(limit, told, passed=self._whole)
 
     def _scan(self) -> Scan:
         return self._session.mirrors.scan(self._session, self._space)
 
     def _test(
-        self, seqs: NDArray[np.int64], limit: int, *, passing: bool
+        self, seqs: NDArray[np.int64], limit: int, *, passed: bool
     ) -> tuple[list[Found], int]:
         """Score suggestions in their order until enough pass; how many were tested.
 
         The order of codes is right but for neighbours of about the same cosine, so a few more are
         scored than are wanted.
         """
-        matched: LiteralString = _VISIBLE_SUGGESTED + self._filtered
-        sql = _UNEXPIRED_SUGGESTED if passing else matched
+        sql: LiteralString = _UNEXPIRED_SUGGESTED
+        if not passed:
+            sql = _VISIBLE_SUGGESTED + self._filtered
         wanted = limit + limit // 4 + 2
         found: list[Found] = []
         tested = 0

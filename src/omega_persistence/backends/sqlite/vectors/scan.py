@@ -50,7 +50,7 @@ class Block(NamedTuple):
 
 
 class ByMemory(NamedTuple):
-    """The first slots in the order of their memories.
+    """As many slots as there are here, from slot 0 on, in the order of their memories.
 
     Attributes:
         memories: The memories' ``seqs``, ascending.
@@ -72,7 +72,7 @@ class Scan(NamedTuple):
         blocks: Where the codes are, without gaps.
         seqs: Slot -> the vector's ``seq``.
         memories: Slot -> the ``seq`` of its memory.
-        by_memory: Most slots by their memories.
+        by_memory: The slots by their memories, but for the newest, which are looked through.
         ordered: Whether the ``seqs`` of vectors ascend.
         visit: Which of its visits.
         whole: Whether the codes of all slots are there at this visit.
@@ -105,14 +105,17 @@ class Scan(NamedTuple):
         """
         return self._by_levels(self._by_bits(query, reach, slots), query)
 
-    def slots_of(self, memories: NDArray[np.int64]) -> NDArray[np.intp]:
-        """The slots of some memories, each named once, ascending."""
-        memories = np.sort(memories)  # neighbours are soon found one after the other
+    def slots_of(self, memories: NDArray[np.int64]) -> NDArray[np.intp] | None:
+        """The slots of some memories, each named once, ascending; None if they are most of all."""
+        memories = np.sort(memories)  # each is then looked for where the one before was
         known, slots = self.by_memory
         first, end = known.searchsorted(memories), known.searchsorted(memories, "right")
         counts = end - first
-        before = counts.cumsum() - counts
-        found = slots[np.arange(counts.sum()) + (first - before).repeat(counts)]
+        until = counts.cumsum()
+        total = until[-1] if len(until) else 0
+        if total > self.filled // 2:  # to look through all is faster
+            return None
+        found = slots[np.arange(total) + (first - until + counts).repeat(counts)]
         if len(known) < self.filled:
             later = np.isin(self.memories[len(known) : self.filled], memories)
             found = np.concatenate([found, len(known) + np.flatnonzero(later)])
@@ -127,8 +130,9 @@ class Scan(NamedTuple):
         if not self.ordered:
             order = seqs.argsort()
             seqs, distances = seqs[order], distances[order]
-        # The bits of positive numbers are in the order of the numbers. With the place behind them,
-        # whole numbers are sorted; numpy takes eight times as long to sort floats stably.
+        # Cosines are at most 1, so the distances are positive, and their bits in the same order as
+        # they are. With the place behind them, whole numbers are sorted; numpy takes eight times
+        # as long to sort floats stably.
         keys = distances.view(np.int32).astype(np.int64) << 32 | np.arange(len(seqs))
         keys.sort()
         return seqs[keys & 0xFFFFFFFF]
@@ -237,8 +241,8 @@ def _least(numbers: NDArray[np.unsignedinteger], count: int) -> NDArray[np.intp]
     return found[least <= np.partition(least, count - 1)[count - 1]]
 
 
-def with_memories(scan: Scan) -> Scan:
-    """The same codes with all slots by their memories."""
+def sorted_by_memory(scan: Scan) -> Scan:
+    """The same codes with all slots in `by_memory`."""
     memories = scan.memories[: scan.filled]
     slots = memories.argsort(kind="stable")
     return scan._replace(by_memory=ByMemory(memories[slots], slots))
