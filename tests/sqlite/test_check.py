@@ -44,17 +44,34 @@ def test_noise_on_some_pages_is_found(path: Path) -> None:
 
 @pytest.mark.parametrize("checksums", [False, True])
 @pytest.mark.parametrize("lost", [1, 8, 4095])
+@pytest.mark.parametrize("size", [10, 3000, 9000])
 def test_a_file_that_lost_its_last_bytes_is_found(
-    tmp_path: Path, checksums: bool, lost: int
+    tmp_path: Path, checksums: bool, lost: int, size: int
 ) -> None:
-    """Also if they were zeros, or the checksum of the page, which SQLite then does not verify."""
+    """Also if they were zeros, or the checksum of the page, which SQLite then does not verify.
+
+    Of some pages SQLite makes up the rest, of those of long values it cannot be read.
+    """
     path = tmp_path / "store.db"
     with OmegaStore(path, checksums=checksums) as store:
-        store.memories.put_many(memory(f"m{n:03}") for n in range(100))
+        store.memories.put_many(memory(f"m{n:03}", content="x" * size) for n in range(12))
         assert store.check() == []
     path.write_bytes(path.read_bytes()[:-lost])
     with OmegaStore(path) as store:
         assert "the file ends within its last page" in {each.detail for each in store.check()}
+    problems = OmegaStore.verify_backup(path)
+    assert "the file ends within its last page" in {each.detail for each in problems}
+
+
+def test_what_another_store_has_just_written_is_no_damage(tmp_path: Path) -> None:
+    """FTS5 remembers how its index was laid out when it was last searched."""
+    path = tmp_path / "store.db"
+    with OmegaStore(path, durability="normal") as store, OmegaStore(path) as other:
+        for size in range(0, 6000, 300):
+            store.memories.put_many(memory(f"m{n}", content="y" * size) for n in range(40))
+            assert other.check() == []
+            with OmegaStore(path, read_only=True) as reader:
+                assert reader.check() == []
 
 
 def test_one_letter_changed_inside_a_text_is_found(path: Path) -> None:

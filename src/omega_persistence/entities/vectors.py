@@ -165,17 +165,18 @@ class Vectors(Children[StoredVector]):
                 ``{"speaker": "Ann", "score": {">=": 3}}``; dots lead into objects.
             exact: Read every vector that may pass. Otherwise the search looks through compact
                 codes of them, and of the ten closest finds 9.97 on average, sentences by a small
-                model.
+                model; of many that tie, those that arrived first.
 
         Raises:
             InvalidDataError: the space holds vectors of other lengths only, or several spaces
                 have vectors of that length and none was named.
 
         Cost: linear in the vectors of the space, one or two milliseconds for 100,000 of 384
-        dimensions; an exact search takes some hundred times as long. Less with a filter of which
-        session and times, or tiers and importance, leave no more than 2,000 memories; ``where``
-        may look at the metadata of every memory of the namespace. The first other search of a
-        process reads all codes of the space, which then stay in memory, a byte for each number.
+        dimensions; an exact search takes some hundred times as long. Less with a filter by
+        session and times, or by tiers and importance, that few memories pass: up to 2,000, or an
+        eighth of the vectors; ``where`` may look at the metadata of every memory of the namespace.
+        The first other search of a process reads all codes of the space, which then stay in
+        memory, a byte for each number.
         """
         wanted = checked_limit(limit)
         numbers = float32(query, 1)

@@ -160,7 +160,7 @@ CREATE TABLE serving_spaces (
 -- and made of it and its memory alone. Apart, so that all can be read without the vectors.
 CREATE TABLE vector_codes (
     seq INTEGER PRIMARY KEY REFERENCES vectors (seq) ON DELETE CASCADE,
-    memory INTEGER NOT NULL,  -- its seq, which indexes of memories give for a filter
+    memory INTEGER NOT NULL,  -- its seq, which the indexes of memories give for a filter
     code BLOB NOT NULL
 ) STRICT;
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import apsw
 
 from omega_persistence.backends import Problem
-from omega_persistence.backends.sqlite.errors import fails_checksum
+from omega_persistence.backends.sqlite.errors import fails_checksum, says_damage
 from omega_persistence.errors import UnsupportedError
 
 APPLICATION_ID = 0x4F6D5043
@@ -86,6 +86,8 @@ def faults(connection: apsw.Connection) -> list[Problem]:
             for name, table in objects
             if _fails(connection, str(name))
         ]
+    except apsw.CorruptError:  # the schema cannot be read; `check` has met that
+        return []
     except apsw.IOError as error:
         if not fails_checksum(error):
             raise
@@ -112,9 +114,9 @@ def _fails(connection: apsw.Connection, name: str) -> bool:
     except apsw.CorruptError:  # damage that its checksum does not tell; `check` has met it
         return False
     except apsw.IOError as error:
-        if not fails_checksum(error):
+        if not says_damage(error):
             raise
-        return True
+        return fails_checksum(error)
     return False
 
 

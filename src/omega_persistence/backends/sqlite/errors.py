@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 DRIVER_ERRORS = (apsw.Error, UnicodeError, OverflowError, TypeError)
 """What a statement can raise; the last three are about values that cannot be bound or decoded."""
 
+CUT = "the file ends within its last page"
+
 _RESTORE = "Restore a backup with `omega-persistence restore`."
 
 _FROM_DRIVER: tuple[tuple[type[Exception], type[StorageError], str | None], ...] = (
@@ -82,6 +84,8 @@ def translate(error: Exception) -> StorageError:
         return (InvalidDataError if bad_data else ConflictError)(str(error))
     if fails_checksum(error):
         return CorruptionError("a page of the file fails its checksum", hint=_RESTORE)
+    if meets_the_end(error):
+        return CorruptionError(CUT, hint=_RESTORE)
     if isinstance(error, apsw.SQLError) and str(error) == "malformed JSON":
         # All that callers give was checked.
         return CorruptionError("a memory's metadata is not JSON", hint="See check().")
@@ -134,7 +138,12 @@ def says_damage(error: Exception) -> bool:
 
     SQLite says so also when a disk fails to read, so look again before believing it.
     """
-    return isinstance(error, _DAMAGE) or fails_checksum(error)
+    return isinstance(error, _DAMAGE) or fails_checksum(error) or meets_the_end(error)
+
+
+def meets_the_end(error: Exception) -> bool:
+    """Whether the file ends within a page, and one of which SQLite does not make up the rest."""
+    return getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHORT_READ
 
 
 def fails_checksum(error: Exception) -> bool:

@@ -43,7 +43,7 @@ def condition(filter: Filter) -> tuple[LiteralString, dict[str, Value]]:
 
 
 def passes(filter: Filter) -> tuple[LiteralString, dict[str, Value]]:
-    """The same without the expiry, which no index has; no condition if all pass."""
+    """The same without the expiry, which the indexes for filters lack; empty if all pass."""
     parts: list[LiteralString] = []
     values: dict[str, Value] = {}
     for name, part in _PARTS.items():
@@ -62,9 +62,9 @@ def passes(filter: Filter) -> tuple[LiteralString, dict[str, Value]]:
 
 
 def indexed(filter: Filter) -> list[Filter]:
-    """The parts of a filter that an index of memories tells, each by itself; perhaps none.
+    """The parts of a filter that an index of memories answers by itself; there may be none.
 
-    What passes such a part can be listed without a visit.
+    What passes such a part can be listed without reading the memories.
     """
     of_session = replace(filter, tiers=None, min_importance=None, where=())
     of_tiers = replace(filter, session=None, since=None, until=None, where=())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 import apsw
@@ -10,7 +11,7 @@ import msgspec
 
 from omega_persistence.backends import FileSizes, Problem, files, migrate
 from omega_persistence.backends.sqlite import checksums, layout
-from omega_persistence.backends.sqlite.errors import fails_checksum
+from omega_persistence.backends.sqlite.errors import CUT, meets_the_end, says_damage
 
 if TYPE_CHECKING:
     from omega_persistence.backends import Session
@@ -49,6 +50,7 @@ def check(connection: apsw.Connection, *, writable: bool, ours: bool = True) -> 
     problems: list[Problem] = []
     looks = [_end, _structure, _references]
     if ours:
+        _refresh(connection)
         looks = [_altered, *looks, _partial_indexes, _not_text, _mixed_spaces, _vector_codes]
         looks += [_full_text] if writable else []
     failed = False
@@ -58,12 +60,25 @@ def check(connection: apsw.Connection, *, writable: bool, ours: bool = True) -> 
         except _DAMAGE as error:
             problems.append(Problem(kind="integrity", detail=str(error)))
         except apsw.IOError as error:
-            if not fails_checksum(error):
+            if not says_damage(error):
                 raise
-            failed = True
+            if meets_the_end(error):
+                problems.append(Problem(kind="integrity", detail=CUT))
+            else:
+                failed = True
     if failed or (problems and checksums.protects(connection)):
         problems = [*checksums.faults(connection), *problems]
     return list(dict.fromkeys(problems))  # several looks may meet the same damage
+
+
+def _refresh(connection: apsw.Connection) -> None:
+    """Let FTS5 read anew how its index is laid out, which it does for a search.
+
+    `PRAGMA integrity_check` goes by what the connection remembers of that, and so takes for damage
+    what another process has written since.
+    """
+    with suppress(*_DAMAGE, apsw.IOError):  # a look will meet it
+        connection.execute("SELECT 1 FROM memories_fts LIMIT 1").fetchall()
 
 
 # Numbers of the header that SQLite takes and VACUUM does not: place, right ones, what is wrong.
@@ -86,7 +101,7 @@ def _structure(connection: apsw.Connection) -> list[Problem]:
 
 
 def _end(connection: apsw.Connection) -> list[Problem]:
-    """A last page that is not all there: SQLite takes zeros for the rest, and verifies nothing.
+    """A last page that is not all there: SQLite mostly takes zeros for the rest, unverified.
 
     While there is a log, the page may be in it: a checkpoint that was cut off is no damage.
     """
@@ -94,7 +109,7 @@ def _end(connection: apsw.Connection) -> list[Problem]:
         return []
     end = int(connection.pragma("page_count")) * int(connection.pragma("page_size"))
     whole, _ = connection.read("main", 0, end - 1, 1)
-    return [] if whole else [Problem(kind="integrity", detail="the file ends within its last page")]
+    return [] if whole else [Problem(kind="integrity", detail=CUT)]
 
 
 def _references(connection: apsw.Connection) -> list[Problem]:

@@ -62,9 +62,9 @@ def admitted(
 
 
 def narrow(session: SQLiteSession, namespace: str, filter: Filter, most: int) -> list[int] | None:
-    """The rows of the memories that may pass a filter, if an index tells that they are no more.
+    """The rows of the memories that may pass a filter, if an index tells that they are so few.
 
-    It is not asked for more than that, so this costs little where they are many.
+    It is read no further than `most`, so this costs little where they are many.
     """
     for part in indexed(filter):
         passing, values = passes(part)
@@ -77,8 +77,8 @@ def narrow(session: SQLiteSession, namespace: str, filter: Filter, most: int) ->
 def listed(
     session: SQLiteSession, sql: LiteralString, most: int, /, **values: Value
 ) -> list[int] | None:
-    """What a query finds in its column ``seq``; None if that is more than `most`."""
-    # As one text, which takes half the time of rows.
+    """The numbers in the column ``seq`` of a query; None if there are more than `most`."""
+    # As one text of JSON, which takes half as long as fetching rows.
     together: LiteralString = f"SELECT count(*), json_group_array(seq) FROM ({sql} LIMIT :limit)"
     ((count, seqs),) = session.rows(together, limit=most + 1, **values)
     return msgspec.json.decode(seqs, type=list[int]) if count <= most else None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _BATCH = 1000  # vectors that are looked at together
 
 
-# A memory that is gone is another damage: then any number is right.
+# A missing memory is reported as such; the number in the code may then be anything.
 _PAGE = """
     SELECT vectors.seq, vectors.dimensions, vectors.data_blob, vector_codes.code
     FROM vectors LEFT JOIN vector_codes

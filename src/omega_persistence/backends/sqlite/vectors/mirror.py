@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from omega_persistence.backends.sqlite.vectors.mirrors import Space
 
     _Read = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.void]]
-    """Of several codes the vectors' ``seqs``, those of their memories, and the codes."""
+    """Of several codes: the ``seqs`` of the vectors, those of their memories, and the codes."""
 
 _PAGE = 512  # codes read at a time: they fit into a processor's cache
 
@@ -151,7 +151,7 @@ class Mirror:
     ) -> None:
         """Go on from a shared stop to the state of a session, which differs in these vectors.
 
-        An error that comes in the middle of it has the next session read all again.
+        After an error in the middle of it the next session reads all codes again.
         """
         if len(changed) > max(_FEW, self._scan.filled // 4) or self._wasteful():
             self._load(session, number, token)
@@ -260,7 +260,7 @@ def _nothing() -> Scan:
 def _decoded(rows: list[Row], dimensions: int) -> _Read:
     seqs, memories, blobs = zip(*rows, strict=True)
     if {*map(type, memories)} != {int}:
-        message = "the row of a vector's memory is not a whole number"
+        message = "the code of a vector names its memory by something else than a whole number"
         raise CorruptionError(message, hint="See check().")
     decoded = codes.decode(blobs, dimensions)
     return np.array(seqs, np.int64), np.array(memories, np.int64), decoded

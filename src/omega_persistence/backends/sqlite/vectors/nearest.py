@@ -31,31 +31,31 @@ if TYPE_CHECKING:
     """A memory, the one of its vectors that is closest, and their cosine."""
 
 NEAR = 5
-"""So many times the square root of their number are scored of codes with 384 levels.
+"""Of n codes with 384 levels, so many times the square root of n are scored.
 
 That is 1,600 of 100,000, where recall@10 is 0.997 on sentences. Of shorter ones as many more, at
 the same cost, since they have fewer bits to go by.
 """
 
 FEWEST, REACH = 400, 3200
-"""But never fewer than the one of these, nor more than the other ..."""
+"""But at least the first of these, and at most the second ..."""
 
 PLACES = 20
 """... and never fewer than so many for each place of the answer."""
 
 NARROW = 2000
-"""If no more memories than this pass a filter, their codes are looked through instead of all."""
+"""If no more memories pass a filter (without a mirror, vectors), only theirs are looked through."""
 
 LITTLE = 8
-"""The same if it is less than this part of them, as it turns out ..."""
+"""The same if fewer than one in so many suggestions passes ..."""
 
 TRIED = 100
-"""... when so many suggestions are tested, or `LITTLE` for each place if that is more."""
+"""... among the first of them, so many or `LITTLE` for each place if that is more."""
 
 MANY = 1000
 """From this limit on, reading every vector costs less than testing so many."""
 
-_SMALLEST = 1e-300  # below the length of every vector that is not zero
+_SMALLEST = 1e-300  # less than the length of any vector that is not zero
 
 _PAGE = 2048  # vectors read at a time when all are
 
@@ -92,7 +92,7 @@ _PAGE_OF_ALL = f"""{_COLUMNS}
     WHERE vectors.namespace = :namespace AND vectors.space = :space
       AND vectors.dimensions = :dimensions AND vectors.seq > :after AND {filters.VISIBLE}"""
 
-# What indexes alone can tell: whether a memory has expired is for those that are close.
+# What indexes alone can tell. Expiry is looked at later, of those that are close only.
 _PASSING = "SELECT seq FROM memories WHERE namespace = :namespace"
 
 _VECTORS_OF_PASSING = """
@@ -143,16 +143,16 @@ class Search:
     def _of_few(self, limit: int) -> list[Found] | None:
         """The best of what passes the filter, by the codes; None if no index tells that it is few.
 
-        What an index tells is asked first, since a filter may take a visit to every memory.
+        The index is asked first, since the rest of a filter may take a visit to every memory.
         """
-        told = self._told(NARROW)
+        told = self._by_index(NARROW)
         if told is None:
             return None
-        listed = told if self._whole else self._passing(_PASSING)
+        listed = told if self._told_by_index else self._passing(_PASSING)
         return None if listed is None else self._suggested(limit, listed, passed=True)
 
     def _of_few_vectors(self, limit: int) -> list[Found] | None:
-        """The best of what passes the filter, by reading all of it; None if that is much."""
+        """The best of what passes the filter, by reading all its vectors; None if they are many."""
         few = self._passing(_VECTORS_OF_PASSING)
         if few is None:
             return None
@@ -160,16 +160,16 @@ class Search:
         return best(found, limit)
 
     @property
-    def _whole(self) -> bool:
-        """Whether one index tells all of what passes the filter."""
+    def _told_by_index(self) -> bool:
+        """Whether a single index answers the whole filter."""
         return filters.indexed(self._filter) == [self._filter]
 
-    def _told(self, most: int) -> list[int] | None:
-        """The memories that may pass the filter, if an index tells that they are no more."""
+    def _by_index(self, most: int) -> list[int] | None:
+        """The memories that may pass the filter, if an index tells that they are so few."""
         return matching.narrow(self._session, self._space.namespace, self._filter, most)
 
     def _passing(self, sql: LiteralString) -> list[int] | None:
-        """What passes the filter and perhaps has expired; None if it is much."""
+        """The memories or vectors that pass the filter, expired ones too; None if they are many."""
         return matching.listed(self._session, sql + self._filtered, NARROW, **self._values)
 
     def _of_all(self, limit: int) -> list[Found]:
@@ -188,12 +188,12 @@ class Search:
         """The best among the memories that the codes suggest, of all, or of some that may pass.
 
         The codes know nothing of filters, nor which vectors are of one memory: they suggest more
-        until about as many as are scored without a filter would have passed, and memories enough
-        are among them. If it turns out that little passes, that is listed if it can be.
+        and more until about as many have passed as would be scored without a filter, and enough
+        different memories are among them. If few turn out to pass, these are listed if they can be.
 
         Args:
             limit: How many are wanted.
-            memories: Those that are looked through.
+            memories: Only these are looked through; all by default.
             passed: Whether all of these pass the filter; they may have expired.
         """
         scan, query = self._scan(), self._query.astype(np.float32)
@@ -226,15 +226,15 @@ class Search:
 
         Args:
             limit: How many are wanted.
-            count: Of so many vectors ...
-            share: ... about this part passes.
+            count: How many vectors there are.
+            share: Which part of them passes, by an estimate.
         """
-        if not self._whole and count * share <= NARROW:
+        if not self._told_by_index and count * share <= NARROW:
             listed = self._passing(_PASSING)
             if listed is not None:
                 return self._suggested(limit, listed, passed=True)
-        told = self._told(count // LITTLE)
-        return None if told is None else self._suggested(limit, told, passed=self._whole)
+        told = self._by_index(count // LITTLE)
+        return None if told is None else self._suggested(limit, told, passed=self._told_by_index)
 
     def _scan(self) -> Scan:
         return self._session.mirrors.scan(self._session, self._space)

@@ -50,7 +50,7 @@ class Block(NamedTuple):
 
 
 class ByMemory(NamedTuple):
-    """As many slots as there are here, from slot 0 on, in the order of their memories.
+    """The first slots, as many as are listed here, in the order of their memories.
 
     Attributes:
         memories: The memories' ``seqs``, ascending.
@@ -68,11 +68,11 @@ class Scan(NamedTuple):
     where it is and is only noted as gone from a later visit on.
 
     Attributes:
-        filled: How many slots are.
+        filled: How many slots are filled.
         blocks: Where the codes are, without gaps.
         seqs: Slot -> the vector's ``seq``.
         memories: Slot -> the ``seq`` of its memory.
-        by_memory: The slots by their memories, but for the newest, which are looked through.
+        by_memory: The slots by their memories; the newest may be missing, and are looked through.
         ordered: Whether the ``seqs`` of vectors ascend.
         visit: Which of its visits.
         whole: Whether the codes of all slots are there at this visit.
