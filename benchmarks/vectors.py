@@ -83,12 +83,14 @@ def _measure(workshop: Workshop, size: int, *, at_most: float, against_peers: bo
     path = workshop.new_path()
     with OmegaStore(path) as store:
         stored = _fill(store, units)
+        small = store.in_namespace("small")
+        _fill(small, units[: size // SESSIONS])
 
-        def ask(session: str | None = None) -> Callable[[], Cost]:
+        def ask(where: OmegaStore = store, session: str | None = None) -> Callable[[], Cost]:
             following = cycle(questions)
             return lambda: cost(
                 lambda: [
-                    store.vectors.nearest(query, limit=LIMIT, session=session)
+                    where.vectors.nearest(query, limit=LIMIT, session=session)
                     for query in islice(following, QUERIES)
                 ]
             )
@@ -97,6 +99,7 @@ def _measure(workshop: Workshop, size: int, *, at_most: float, against_peers: bo
         answers = [{int(hit.memory_id) for hit in hits} for hits in found]
         searched = compare(ask(), _exact(units, questions), rounds)
         narrow = compare(ask(session="7"), ask(), rounds)
+        narrower = compare(ask(small), ask(), rounds)
     first = [_first(path, questions[0]) for _ in range(3)]
     assert all(int(each.best) in truth[0] for each in first)
     once = _of_one(searched.raw, QUERIES)
@@ -105,6 +108,7 @@ def _measure(workshop: Workshop, size: int, *, at_most: float, against_peers: bo
         _share("recall@10", _recall(answers, truth), 0.995),
         times("nearest; raw: exact scan", searched, QUERIES, at_most=at_most),
         times("1/1000 by session; raw: all", narrow, QUERIES, at_most=0.1),
+        times("1/1000 by namespace; raw: all", narrower, QUERIES, at_most=0.1),
         times("first search of a process; raw: exact scan", _single(begun, once), 1, at_most=20),
     ]
     resident = max(each.resident for each in first) / 1024
