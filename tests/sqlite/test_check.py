@@ -8,6 +8,7 @@ import apsw
 import pytest
 
 from omega_persistence import CorruptionError, OmegaStore, TransactionError
+from omega_persistence.backends.sqlite import checksums
 from samples import architecture, edge, intelligence, memory, skill, vector
 from sqlite.support import Holder, damaged, execute
 
@@ -61,6 +62,24 @@ def test_a_file_that_lost_its_last_bytes_is_found(
         assert "the file ends within its last page" in {each.detail for each in store.check()}
     problems = OmegaStore.verify_backup(path)
     assert "the file ends within its last page" in {each.detail for each in problems}
+
+
+def test_a_schema_that_was_altered_under_an_open_store_is_listed(tmp_path: Path) -> None:
+    """Its pages have the right checksums, so these have nothing to add."""
+    path = tmp_path / "store.db"
+    with OmegaStore(path, checksums=True) as store:
+        store.memories.put(memory("m"))
+        other = checksums.open_file(str(path), apsw.SQLITE_OPEN_READWRITE)
+        other.execute(
+            """
+            PRAGMA writable_schema = on;
+            UPDATE sqlite_schema SET rootpage = 99999 WHERE name = 'memories_by_tier';
+            PRAGMA schema_version = 99;
+            """
+        )
+        other.close()
+        details = {each.detail for each in store.check()}
+        assert any("malformed database schema" in detail for detail in details)
 
 
 def test_what_another_store_has_just_written_is_no_damage(tmp_path: Path) -> None:

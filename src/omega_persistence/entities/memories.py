@@ -214,8 +214,8 @@ class Memories(Collection[StoredMemory]):
         whose statistics are those of the whole file).
 
         Reads one snapshot. Cost: every memory with one of the words is met, and those that could
-        have a place in the answer are ranked. If the session and time, or without them the tiers
-        and importance, leave no more than 1,000 memories, about linear in the text of these.
+        have a place in the answer are ranked. If the session and time, or the tiers and
+        importance, leave no more than 1,000 memories, about linear in the text of these.
 
         Args:
             text: The question; its first 20,000 characters are looked at.

@@ -67,11 +67,16 @@ def narrow(session: SQLiteSession, namespace: str, filter: Filter, most: int) ->
     It is read no further than `most`, so this costs little where they are many.
     """
     for part in indexed(filter):
-        passing, values = passes(part)
-        rows = listed(session, f"{_PASSING}{passing}", most, namespace=namespace, **values)
+        rows = passing(session, namespace, part, most)
         if rows is not None:
             return rows
     return None
+
+
+def passing(session: SQLiteSession, namespace: str, filter: Filter, most: int) -> list[int] | None:
+    """The rows of the memories that pass a filter, expired ones too; None if they are many."""
+    condition, values = passes(filter)
+    return listed(session, f"{_PASSING}{condition}", most, namespace=namespace, **values)
 
 
 def listed(

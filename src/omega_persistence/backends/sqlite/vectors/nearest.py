@@ -92,9 +92,7 @@ _PAGE_OF_ALL = f"""{_COLUMNS}
     WHERE vectors.namespace = :namespace AND vectors.space = :space
       AND vectors.dimensions = :dimensions AND vectors.seq > :after AND {filters.VISIBLE}"""
 
-# What indexes alone can tell. Expiry is looked at later, of those that are close only.
-_PASSING = "SELECT seq FROM memories WHERE namespace = :namespace"
-
+# Expiry is looked at later, of those that are close only.
 _VECTORS_OF_PASSING = """
     SELECT vectors.seq
     FROM memories CROSS JOIN vectors
@@ -148,12 +146,13 @@ class Search:
         told = self._by_index(NARROW)
         if told is None:
             return None
-        listed = told if self._told_by_index else self._passing(_PASSING)
+        listed = told if self._told_by_index else self._passing()
         return None if listed is None else self._suggested(limit, listed, passed=True)
 
     def _of_few_vectors(self, limit: int) -> list[Found] | None:
         """The best of what passes the filter, by reading all its vectors; None if they are many."""
-        few = self._passing(_VECTORS_OF_PASSING)
+        passing: LiteralString = _VECTORS_OF_PASSING + self._filtered
+        few = matching.listed(self._session, passing, NARROW, **self._values)
         if few is None:
             return None
         found, _ = self._test(np.array(few, np.int64), len(few), passed=True)
@@ -168,9 +167,9 @@ class Search:
         """The memories that may pass the filter, if an index tells that they are so few."""
         return matching.narrow(self._session, self._space.namespace, self._filter, most)
 
-    def _passing(self, sql: LiteralString) -> list[int] | None:
-        """The memories or vectors that pass the filter, expired ones too; None if they are many."""
-        return matching.listed(self._session, sql + self._filtered, NARROW, **self._values)
+    def _passing(self) -> list[int] | None:
+        """The memories that pass the filter, expired ones too; None if they are many."""
+        return matching.passing(self._session, self._space.namespace, self._filter, NARROW)
 
     def _of_all(self, limit: int) -> list[Found]:
         """Every vector read and scored; memory stays constant."""
@@ -230,7 +229,7 @@ class Search:
             share: Which part of them passes, by an estimate.
         """
         if not self._told_by_index and count * share <= NARROW:
-            listed = self._passing(_PASSING)
+            listed = self._passing()
             if listed is not None:
                 return self._suggested(limit, listed, passed=True)
         told = self._by_index(count // LITTLE)
