@@ -58,7 +58,7 @@ def test_a_code_has_the_direction_of_its_vector(
     blobs = codes.encode_blobs([row.tobytes() for row in vectors], dimensions)
     assert blobs == [codes.encode(row[np.newaxis]).tobytes() for row in vectors]
     assert blobs == [codes.encode_one(row.tobytes(), dimensions) for row in vectors]
-    decoded = codes.decode(blobs, dimensions)
+    decoded = np.frombuffer(b"".join(blobs), codes.layout(dimensions))
     units = vectors.astype(float) / np.linalg.norm(vectors.astype(float), axis=1, keepdims=True)
     coded = decoded["levels"] * decoded["scale"][:, np.newaxis].astype(float)
     np.testing.assert_allclose(np.linalg.norm(coded, axis=1), 1, 1e-6)
@@ -136,9 +136,12 @@ def test_nearly_all_are_found_among_many(tmp_path: Path) -> None:
         assert store.check() == []
 
 
+@pytest.mark.parametrize("few", [8, 1000])
 def test_a_filter_that_few_pass_is_answered_from_their_codes_wherever_they_are(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
+    """Also while so few codes wait to be put in the order of their memories."""
+    monkeypatch.setattr(mirror, "_FEW", few)
     rows, queries = np.split(clustered(620, 384), [600])
     ids = [f"m{n:05}" for n in range(len(rows))]
     with OmegaStore(tmp_path / "store.db") as store:
@@ -325,6 +328,32 @@ def test_numbers_that_are_not_finite_are_damage(tmp_path: Path, numbers: str, of
             store.vectors.nearest([1, 1], exact=True)
         with pytest.raises(CorruptionError, match="NaN or infinity"):
             store.reindex()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["code = x'00'", "code = substr(code, 2)", "code = 'text'", "memory = 'm'", "memory = 1.5"],
+)
+def test_a_code_that_cannot_be_read_is_damage_to_those_who_search(
+    tmp_path: Path, damage: str
+) -> None:
+    path = tmp_path / "store.db"
+    vectors = np.array([[1, 1], [1, 2], [2, 1]], np.float32)
+    store_of(path, vectors)
+    execute(
+        path,
+        """
+        PRAGMA writable_schema = on;
+        UPDATE sqlite_schema SET sql = replace(sql, 'STRICT', '') WHERE name = 'vector_codes'
+        """,
+    )
+    execute(path, f"UPDATE vector_codes SET {damage} WHERE seq = 2")
+    with OmegaStore(path) as store:
+        for _ in range(2):
+            with pytest.raises(CorruptionError, match=r"6 bytes .* or names its memory by"):
+                store.vectors.nearest([1, 1])
+        hits = store.vectors.nearest([1, 1], exact=True)
+        assert [hit.memory_id for hit in hits] == ["m00000", "m00001", "m00002"]
 
 
 def test_vectors_that_the_index_of_ids_does_not_have_are_damage(tmp_path: Path) -> None:

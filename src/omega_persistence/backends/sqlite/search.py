@@ -174,7 +174,8 @@ class Search:
         All of them are looked at if the filter is narrow, otherwise those that hold most of the
         rarer words, until enough pass it or that has taken too long.
         """
-        narrow = matching.narrow(self._session, self._namespace, filter, matching.NARROW)
+        few = matching.narrow(self._session, self._namespace, filter, matching.NARROW)
+        narrow = few and msgspec.json.decode(f"[{few[0]}]", type=list[int])
         worth, whole = self._worth(enough) if narrow is None else ({}, True)
         found: list[Text] = []
         tried = 0

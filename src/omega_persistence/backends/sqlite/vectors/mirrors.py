@@ -42,8 +42,9 @@ class Mirrors:
             mirror = self._mirrors.pop(space, None) or _new_mirror(space)
             self._mirrors[space] = mirror
         scan = mirror.scan(session)
-        with self._lock:
-            self._make_room()
+        if len(self._mirrors) > 1:
+            with self._lock:
+                self._make_room()
         return scan
 
     def clear(self) -> None:

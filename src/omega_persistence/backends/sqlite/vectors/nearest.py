@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 from math import isqrt, sqrt
+from operator import itemgetter
 from typing import TYPE_CHECKING, LiteralString
 
 import msgspec
@@ -13,7 +14,7 @@ from msgspec.structs import asdict
 from omega_persistence.backends.filters import ANY
 from omega_persistence.backends.sqlite import filters, matching
 from omega_persistence.backends.sqlite.errors import ascending
-from omega_persistence.backends.sqlite.vectors import codes
+from omega_persistence.backends.sqlite.vectors import codes, scan
 from omega_persistence.errors import CorruptionError
 
 if TYPE_CHECKING:
@@ -115,12 +116,13 @@ class Search:
         numbers = np.frombuffer(query, "<f4").astype(np.float64)
         length = sqrt(numbers.dot(numbers))
         self._query = numbers / length if length else numbers
+        self._directed = bool(length)
 
     def nearest(self, limit: int, *, exact: bool) -> list[Found]:
         """The memories whose vectors are closest, best first, ties by id."""
         if not limit:
             return []
-        coded = not exact and bool(self._query.any())
+        coded = not exact and self._directed
         if self._filter != ANY:
             at_hand = coded and self._space in self._session.mirrors
             few = self._of_few(limit) if at_hand else self._of_few_vectors(limit)
@@ -143,11 +145,12 @@ class Search:
 
         The index is asked first, since the rest of a filter may take a visit to every memory.
         """
-        told = self._by_index(NARROW)
-        if told is None:
+        few = self._by_index(NARROW)
+        if few is None:
             return None
-        listed = told if self._told_by_index else self._passing()
-        return None if listed is None else self._suggested(limit, listed, passed=True)
+        listed, passed = few
+        narrow = listed if passed else self._passing()
+        return None if narrow is None else self._suggested(limit, narrow, passed=True)
 
     def _of_few_vectors(self, limit: int) -> list[Found] | None:
         """The best of what passes the filter, by reading all its vectors; None if they are many."""
@@ -155,19 +158,15 @@ class Search:
         few = matching.listed(self._session, passing, NARROW, **self._values)
         if few is None:
             return None
-        found, _ = self._test(np.array(few, np.int64), len(few), passed=True)
+        seqs = scan.numbers(few)
+        found, _ = self._test(seqs, len(seqs), passed=True)
         return best(found, limit)
 
-    @property
-    def _told_by_index(self) -> bool:
-        """Whether a single index answers the whole filter."""
-        return filters.indexed(self._filter) == [self._filter]
-
-    def _by_index(self, most: int) -> list[int] | None:
-        """The memories that may pass the filter, if an index tells that they are so few."""
+    def _by_index(self, most: int) -> tuple[str, bool] | None:
+        """The memories that may pass the filter, and whether all do, if an index has so few."""
         return matching.narrow(self._session, self._space.namespace, self._filter, most)
 
-    def _passing(self) -> list[int] | None:
+    def _passing(self) -> str | None:
         """The memories that pass the filter, expired ones too; None if they are many."""
         return matching.passing(self._session, self._space.namespace, self._filter, NARROW)
 
@@ -182,7 +181,7 @@ class Search:
         return kept
 
     def _suggested(
-        self, limit: int, memories: list[int] | None = None, *, passed: bool = False
+        self, limit: int, memories: str | None = None, *, passed: bool = False
     ) -> list[Found]:
         """The best among the memories that the codes suggest, of all, or of some that may pass.
 
@@ -192,22 +191,22 @@ class Search:
 
         Args:
             limit: How many are wanted.
-            memories: Only these are looked through; all by default.
+            memories: Only these, as `matching.listed`, are looked through; all by default.
             passed: Whether all of these pass the filter; they may have expired.
         """
-        scan, query = self._scan(), self._query.astype(np.float32)
-        slots = None if memories is None else scan.slots_of(np.array(memories, np.int64))
+        copy, query = self._scan(), self._query.astype(np.float32)
+        slots = None if memories is None else copy.slots_of(scan.numbers(memories))
         passed = self._filter == ANY or (passed and slots is not None)
-        count = scan.filled if slots is None else len(slots)
+        count = copy.filled if slots is None else len(slots)
         few = min(REACH, max(FEWEST, NEAR * isqrt(count)))
         reach = enough = max(few, few * 384 // self._space.dimensions, PLACES * limit)
         unsure = memories is None and not passed
         while True:
-            suggested = scan.nearest(query, reach, slots)
+            suggested = copy.nearest(query, reach, slots)
             first = suggested[: max(TRIED, LITTLE * limit)] if unsure else suggested
             found, tested = self._test(first, limit, passed=passed)
             if unsure and len(found) * LITTLE < tested:
-                little = self._of_little(limit, scan.filled, len(found) / tested)
+                little = self._of_little(limit, copy.filled, len(found) / tested)
                 if little is not None:
                     return little
             if tested == len(first) < len(suggested):
@@ -228,12 +227,15 @@ class Search:
             count: How many vectors there are.
             share: Which part of them passes, by an estimate.
         """
-        if not self._told_by_index and count * share <= NARROW:
-            listed = self._passing()
-            if listed is not None:
-                return self._suggested(limit, listed, passed=True)
-        told = self._by_index(count // LITTLE)
-        return None if told is None else self._suggested(limit, told, passed=self._told_by_index)
+        if count * share <= NARROW and filters.indexed(self._filter) != [self._filter]:
+            narrow = self._passing()
+            if narrow is not None:
+                return self._suggested(limit, narrow, passed=True)
+        few = self._by_index(count // LITTLE)
+        if few is None:
+            return None
+        listed, passed = few
+        return self._suggested(limit, listed, passed=passed)
 
     def _scan(self) -> Scan:
         return self._session.mirrors.scan(self._session, self._space)
@@ -268,19 +270,18 @@ class Search:
         if not rows:
             return []
         ids, vector_ids, blobs, _ = zip(*rows, strict=True)
-        if {*map(type, ids), *map(type, vector_ids)} != {str}:
+        if set(map(type, ids + vector_ids)) != {str}:
             raise CorruptionError("the id of a vector is not text", hint="See check().")
         vectors = codes.matrix(blobs, self._space.dimensions).astype(np.float64)
-        products = np.vecdot(vectors, self._query)
         lengths = np.sqrt(np.vecdot(vectors, vectors))
-        cosines = (products / np.maximum(lengths, _SMALLEST)).clip(-1, 1)
-        return list(zip(ids, vector_ids, cosines.tolist(), strict=True))
+        cosines = np.vecdot(vectors, self._query) / np.maximum(lengths, _SMALLEST)
+        return list(zip(ids, vector_ids, cosines.clip(-1, 1).tolist(), strict=True))
 
 
 def best(found: Iterable[Found], limit: int) -> list[Found]:
-    """The first of what was found, each memory once with the closest of its vectors."""
+    """The first by cosine, ties by ids; each memory once, with the closest of its vectors."""
     once: dict[str, Found] = {}
-    for each in sorted(found, key=lambda each: (-each[2], each[0], each[1])):
+    for each in sorted(sorted(found), key=itemgetter(2), reverse=True):  # sorting is stable
         once.setdefault(each[0], each)
     return list(islice(once.values(), limit))
 

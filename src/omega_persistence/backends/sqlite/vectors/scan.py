@@ -55,10 +55,12 @@ class ByMemory(NamedTuple):
     Attributes:
         memories: The memories' ``seqs``, ascending.
         slots: The slot of each, ascending for the same memory.
+        once: Whether there is a slot, and no two of the same memory.
     """
 
     memories: NDArray[np.int64]
     slots: NDArray[np.intp]
+    once: bool
 
 
 class Scan(NamedTuple):
@@ -108,14 +110,18 @@ class Scan(NamedTuple):
     def slots_of(self, memories: NDArray[np.int64]) -> NDArray[np.intp] | None:
         """The slots of some memories, each named once, ascending; None if they are most of all."""
         memories = np.sort(memories)  # each is then looked for where the one before was
-        known, slots = self.by_memory
-        first, end = known.searchsorted(memories), known.searchsorted(memories, "right")
-        counts = end - first
-        until = counts.cumsum()
-        total = until[-1] if len(until) else 0
-        if total > self.filled // 2:  # to look through all is faster
+        known, slots, once = self.by_memory
+        first = known.searchsorted(memories)
+        if once:
+            places = first[known.take(first, mode="clip") == memories]
+        else:
+            counts = known.searchsorted(memories, "right") - first
+            until = counts.cumsum()
+            total = until[-1] if len(until) else 0
+            places = np.arange(total) + (first - until + counts).repeat(counts)
+        if len(places) > self.filled // 2:  # to look through all is faster
             return None
-        found = slots[np.arange(total) + (first - until + counts).repeat(counts)]
+        found = slots[places]
         if len(known) < self.filled:
             later = np.isin(self.memories[len(known) : self.filled], memories)
             found = np.concatenate([found, len(known) + np.flatnonzero(later)])
@@ -203,6 +209,11 @@ class Scan(NamedTuple):
         return scores
 
 
+def numbers(listed: str) -> NDArray[np.int64]:
+    """Whole numbers with commas between, as SQLite's ``group_concat`` lists them."""
+    return np.fromstring(listed, np.int64, sep=",")
+
+
 def empty(dimensions: int, rows: int, start: int) -> Block:
     """A block with room for so many codes; the system gives its memory as it is filled."""
     return Block(
@@ -245,7 +256,9 @@ def sorted_by_memory(scan: Scan) -> Scan:
     """The same codes with all slots in `by_memory`."""
     memories = scan.memories[: scan.filled]
     slots = memories.argsort(kind="stable")
-    return scan._replace(by_memory=ByMemory(memories[slots], slots))
+    ordered = memories[slots]
+    once = bool((ordered[1:] != ordered[:-1]).all())
+    return scan._replace(by_memory=ByMemory(ordered, slots, once))
 
 
 def with_bits(scan: Scan) -> Scan:
