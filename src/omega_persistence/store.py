@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from omega_persistence.backends.sqlite.schema import Adopt
     from omega_persistence.entities.embedding import Embed, Embedder
 
-# Any query fixes what a snapshot sees; opening it alone does not.
-_LOOK = "SELECT 1 FROM memories LIMIT 1"
-
 
 class Snapshot(Recalling):
     """One state of the store, for reading: every collection sees the same data.
@@ -196,7 +193,6 @@ class OmegaStore(FlatMethods, Remembering, WholeFile):
         Writers go on meanwhile, but the log beside the file can only grow; keep it short.
         """
         with self._backend.snapshot() as session:
-            session.row(_LOOK)
             scope = Joined(session, writable=False)
             try:
                 yield Snapshot(scope, self.namespace, self._embedder)

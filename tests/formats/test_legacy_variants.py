@@ -5,8 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any, LiteralString
 
+import numpy as np
 import pytest
 
 from formats.legacy_files import (
@@ -20,6 +22,7 @@ from formats.legacy_files import (
     with_encoding,
 )
 from omega_persistence import InvalidDataError, OmegaStore, SchemaError, legacy
+from samples import memory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,6 +92,25 @@ def test_a_file_in_another_encoding_is_migrated_without_loss(
         assert store.check() == []
     for table, rows in rows_of(name).items():
         assert Counter(map(typed, found[table])) == Counter(map(typed, rows))
+
+
+@pytest.mark.parametrize("encoding", ["UTF-16le", "UTF-16be"])
+def test_vectors_are_found_in_a_file_of_another_encoding(
+    encoding: LiteralString, tmp_path: Path
+) -> None:
+    """Their codes are bytes, which nothing on the way may take for text."""
+    path = with_encoding(copy_of("small", tmp_path), encoding, tmp_path / "other.db")
+    random = np.random.default_rng(5)
+    rows = random.standard_normal((1500, 9)).astype(np.float32)
+    ids = [f"{encoding} {n:04}" for n in range(len(rows))]
+    with OmegaStore(path) as store:
+        store.memories.put_many(memory(id, session=id[-2:]) for id in ids)
+        store.vectors.put_many(rows, memory_ids=ids, ids=ids, space="of nine")
+        for n in range(0, 1500, 60):
+            ask = partial(store.vectors.nearest, rows[n], limit=1, space="of nine")
+            for (hit,) in (ask(), ask(exact=True), ask(session=ids[n][-2:])):
+                assert (hit.memory_id, hit.vector_id) == (ids[n], ids[n])
+        assert store.check() == []
 
 
 @pytest.mark.parametrize(

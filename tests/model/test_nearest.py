@@ -87,7 +87,7 @@ class Search(RuleBasedStateMachine):
             )
         # A few vectors are as good as many: blocks, pages and the past are small.
         for module, name, value in (
-            *((scan, "BLOCK", 4), (mirror, "_SMALLEST", 2), (mirror, "_PAGE_BYTES", 20)),
+            *((scan, "BLOCK", 4), (mirror, "_SMALLEST", 2), (mirror, "_PAGE", 3)),
             *((mirror, "_STOPS", 5), (mirror, "_FEW", 8), (mirrors, "MAX_BYTES", 100)),
             *((nearest, "NARROW", 1), (nearest, "TRIED", 1), (nearest, "LITTLE", 1)),
             (nearest, "_PAGE", 2),

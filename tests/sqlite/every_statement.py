@@ -74,8 +74,6 @@ def do_everything(store: OmegaStore, folder: Path) -> None:
         "word1", tiers=[1], session="s1", since=1, until=2, min_importance=0, where={"a": 1}
     )
     _search_by_rarer_words(store)
-    with store.snapshot():
-        pass
     store.recall("word1 word2", vector=[1.0, 2.0], space="model1", tiers=[1, 2], explain=True)
     memories.touch("m0001")
     memories.touch_many(["m0001"])

@@ -174,7 +174,7 @@ class Scope(Protocol):
         ...
 
     def snapshot(self) -> AbstractContextManager[Session]:
-        """For several queries that must see the same data, which the first of them fixes."""
+        """For several queries that must see the same data."""
         ...
 
     def write(self) -> AbstractContextManager[Session]:

@@ -219,7 +219,7 @@ class Shared:
 
 
 class Snapshot:
-    """``with`` a read transaction: its first statement fixes what all of them see."""
+    """``with`` a read transaction."""
 
     def __init__(self, readers: Readers, writer: Writer) -> None:
         self._readers = readers
@@ -229,6 +229,7 @@ class Snapshot:
         self._reader = reader = self._readers.take()
         try:
             reader.begin("DEFERRED")
+            reader.rows("SELECT 1 FROM sqlite_schema LIMIT 1")  # BEGIN alone fixes nothing
         except BaseException:
             reader.rollback()
             self._readers.give_back(reader)

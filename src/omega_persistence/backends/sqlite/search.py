@@ -175,7 +175,7 @@ class Search:
         rarer words, until enough pass it or that has taken too long.
         """
         few = matching.narrow(self._session, self._namespace, filter, matching.NARROW)
-        narrow = few and msgspec.json.decode(f"[{few[0]}]", type=list[int])
+        narrow = None if few is None else msgspec.json.decode(f"[{few[0]}]", type=list[int])
         worth, whole = self._worth(enough) if narrow is None else ({}, True)
         found: list[Text] = []
         tried = 0

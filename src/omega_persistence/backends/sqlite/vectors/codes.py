@@ -87,11 +87,20 @@ def matrix(blobs: Sequence[bytes], dimensions: int) -> NDArray[np.float32]:
     return numbers.reshape(-1, dimensions)
 
 
+def decode(blobs: Sequence[bytes], dimensions: int) -> NDArray[np.void]:
+    """Stored codes, with the fields ``scale`` and ``levels``.
+
+    Raises:
+        CorruptionError: one of them is not the code of so many numbers.
+    """
+    return np.frombuffer(_joined(blobs, 4 + dimensions), layout(dimensions))
+
+
 def _joined(blobs: Sequence[bytes], length: int) -> bytes:
     try:
         if set(map(len, blobs)) <= {length}:
             return b"".join(blobs)
     except TypeError:  # a damaged file may hold other than blobs
         pass
-    message = f"a vector does not have the {length} bytes of its dimensions"
+    message = f"a vector or its code does not have the {length} bytes of its dimensions"
     raise CorruptionError(message, hint="See check().")

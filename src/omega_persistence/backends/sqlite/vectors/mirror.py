@@ -15,7 +15,7 @@ was visited before, for an older snapshot, is still at hand.
 from __future__ import annotations
 
 from threading import Lock
-from typing import TYPE_CHECKING, LiteralString, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
@@ -29,14 +29,14 @@ from omega_persistence.errors import CorruptionError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from omega_persistence.backends import Value
+    from omega_persistence.backends import Row
     from omega_persistence.backends.sqlite.session import SQLiteSession
     from omega_persistence.backends.sqlite.vectors.mirrors import Space
 
     _Read = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.void]]
     """Of several codes: the ``seqs`` of the vectors, those of their memories, and the codes."""
 
-_PAGE_BYTES = 256 * 1024  # of codes read at a time: they fit into a processor's cache
+_PAGE = 512  # codes read at a time: they fit into a processor's cache
 
 _STOPS = 1000  # states that are kept in mind, for the snapshots that may still be open
 
@@ -53,21 +53,15 @@ _NEWEST = """
 
 _AT = "SELECT token FROM vector_changes WHERE number = :number"
 
-# One row for a page of codes: with a row for each, loading takes a fifth longer. What is not as it
-# must be is left out, and missed afterwards.
 _CODES = """
-    SELECT count(*), group_concat(seq),
-      group_concat(CASE typeof(memory) WHEN 'integer' THEN memory END),
-      CAST(group_concat(CASE octet_length(code) WHEN :size THEN code END, '') AS BLOB)
-    FROM (
-        SELECT vectors.seq, vector_codes.memory, vector_codes.code
-        FROM vectors CROSS JOIN vector_codes ON vector_codes.seq = vectors.seq
-        WHERE vectors.namespace = :namespace AND vectors.space = :space
-          AND vectors.dimensions = :dimensions AND vectors.seq """
+    SELECT vectors.seq, vector_codes.memory, vector_codes.code
+    FROM vectors CROSS JOIN vector_codes ON vector_codes.seq = vectors.seq
+    WHERE vectors.namespace = :namespace AND vectors.space = :space
+      AND vectors.dimensions = :dimensions AND vectors.seq """
 
-_PAGE_OF_CODES = _CODES + "> :after ORDER BY vectors.seq LIMIT :limit)"
+_PAGE_OF_CODES = _CODES + "> :after ORDER BY vectors.seq LIMIT :limit"
 
-_CHANGED_CODES = _CODES + "IN (SELECT value FROM json_each(:seqs)))"
+_CHANGED_CODES = _CODES + "IN (SELECT value FROM json_each(:seqs))"
 
 
 class Stop(NamedTuple):
@@ -83,8 +77,6 @@ class Mirror:
 
     def __init__(self, space: Space) -> None:
         self._space = space
-        self._layout = codes.layout(space.dimensions)
-        self._page = max(1, _PAGE_BYTES // self._layout.itemsize)
         self._lock = Lock()
         self._scan = _nothing()
         self._stops: dict[int, Stop] = {}
@@ -148,10 +140,10 @@ class Mirror:
         self._stops.clear()
         self._scan, self._fitted, self._buried = _nothing(), 0, False
         after = -(2**63)
-        while read := self._read(session, _PAGE_OF_CODES, after=after, limit=self._page):
-            seqs, _, _ = read
-            self._add(read, len(seqs) if len(seqs) < self._page else scan.BLOCK)
-            after = ascending(int(seqs.max()), after)
+        while rows := session.rows(_PAGE_OF_CODES, after=after, limit=_PAGE, **asdict(self._space)):
+            room = len(rows) if len(rows) < _PAGE else scan.BLOCK
+            self._add(_decoded(rows, self._space.dimensions), room)
+            after = ascending(rows[-1][0], after)
         self._stand(number, token, frozenset())
 
     def _move(
@@ -164,40 +156,22 @@ class Mirror:
         if len(changed) > max(_FEW, self._scan.filled // 4) or self._wasteful():
             self._load(session, number, token)
             return
+        rows = session.rows(
+            _CHANGED_CODES,
+            seqs=msgspec.json.encode(list(changed)).decode(),
+            **asdict(self._space),
+        )
+        read = _decoded(rows, self._space.dimensions) if rows else None
         try:
             self._bury(changed)
-            remaining = sorted(changed)
-            while remaining:
-                named = msgspec.json.encode(remaining[: self._page]).decode()
-                if read := self._read(session, _CHANGED_CODES, seqs=named):
-                    self._add(read, len(remaining))
-                del remaining[: self._page]
+            if read:
+                self._add(read, len(rows))
             for later in [stop for stop in reversed(self._stops) if stop > since]:
                 del self._stops[later]
             self._stand(number, token, frozenset(changed))
         except BaseException:
             self._stops.clear()  # the scan may be between two states
             raise
-
-    def _read(self, session: SQLiteSession, sql: LiteralString, **values: Value) -> _Read | None:
-        """The codes that a query finds, no more than a page; None if there are none.
-
-        Raises:
-            CorruptionError: one of them is not the code of so many numbers, or names no memory.
-        """
-        values |= {**asdict(self._space), "size": self._layout.itemsize}
-        ((count, seqs, memories, coded),) = session.rows(sql, **values)
-        if not count:
-            return None
-        coded = np.frombuffer(coded or b"", self._layout)
-        read = scan.numbers(seqs), scan.numbers(memories or ""), coded
-        if not len(read[1]) == len(read[2]) == count:
-            message = (
-                f"a code does not have the {self._layout.itemsize} bytes of its vector's"
-                " dimensions, or names its memory by something else than a whole number"
-            )
-            raise CorruptionError(message, hint="See check().")
-        return read
 
     def _bury(self, changed: set[int]) -> None:
         seqs, died = (each[: self._scan.filled] for each in (self._scan.seqs, self._scan.died))
@@ -219,7 +193,8 @@ class Mirror:
         while done < len(seqs):
             end = blocks[-1].start + len(blocks[-1].scales) if blocks else 0
             if count == end:
-                rows = min(scan.BLOCK, max(_SMALLEST, count, room - done))
+                most = max(1, scan.BLOCK * 384 // max(384, self._space.dimensions))
+                rows = min(most, max(_SMALLEST, count, room - done))
                 self._make_room(end + rows)
                 blocks = (*blocks, scan.empty(self._space.dimensions, rows, end))
                 end += rows
@@ -273,7 +248,7 @@ def _nothing() -> Scan:
         blocks=(),
         seqs=np.empty(0, np.int64),
         memories=np.empty(0, np.int64),
-        by_memory=ByMemory(np.empty(0, np.int64), np.empty(0, np.intp), once=False),
+        by_memory=ByMemory(np.empty(0, np.int64), np.empty(0, np.intp), single=False),
         ordered=True,
         visit=0,
         whole=True,
@@ -281,3 +256,12 @@ def _nothing() -> Scan:
         died=np.empty(0, np.uint32),
         averages=None,
     )
+
+
+def _decoded(rows: list[Row], dimensions: int) -> _Read:
+    seqs, memories, blobs = zip(*rows, strict=True)
+    if {*map(type, memories)} != {int}:
+        message = "the code of a vector names its memory by something else than a whole number"
+        raise CorruptionError(message, hint="See check().")
+    decoded = codes.decode(blobs, dimensions)
+    return np.array(seqs, np.int64), np.array(memories, np.int64), decoded

@@ -14,7 +14,7 @@ from msgspec.structs import asdict
 from omega_persistence.backends.filters import ANY
 from omega_persistence.backends.sqlite import filters, matching
 from omega_persistence.backends.sqlite.errors import ascending
-from omega_persistence.backends.sqlite.vectors import codes, scan
+from omega_persistence.backends.sqlite.vectors import codes
 from omega_persistence.errors import CorruptionError
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class Search:
         few = matching.listed(self._session, passing, NARROW, **self._values)
         if few is None:
             return None
-        seqs = scan.numbers(few)
+        seqs = _numbers(few)
         found, _ = self._test(seqs, len(seqs), passed=True)
         return best(found, limit)
 
@@ -194,19 +194,19 @@ class Search:
             memories: Only these, as `matching.listed`, are looked through; all by default.
             passed: Whether all of these pass the filter; they may have expired.
         """
-        copy, query = self._scan(), self._query.astype(np.float32)
-        slots = None if memories is None else copy.slots_of(scan.numbers(memories))
+        scan, query = self._scan(), self._query.astype(np.float32)
+        slots = None if memories is None else scan.slots_of(_numbers(memories))
         passed = self._filter == ANY or (passed and slots is not None)
-        count = copy.filled if slots is None else len(slots)
+        count = scan.filled if slots is None else len(slots)
         few = min(REACH, max(FEWEST, NEAR * isqrt(count)))
         reach = enough = max(few, few * 384 // self._space.dimensions, PLACES * limit)
         unsure = memories is None and not passed
         while True:
-            suggested = copy.nearest(query, reach, slots)
+            suggested = scan.nearest(query, reach, slots)
             first = suggested[: max(TRIED, LITTLE * limit)] if unsure else suggested
             found, tested = self._test(first, limit, passed=passed)
             if unsure and len(found) * LITTLE < tested:
-                little = self._of_little(limit, copy.filled, len(found) / tested)
+                little = self._of_little(limit, scan.filled, len(found) / tested)
                 if little is not None:
                     return little
             if tested == len(first) < len(suggested):
@@ -284,6 +284,11 @@ def best(found: Iterable[Found], limit: int) -> list[Found]:
     for each in sorted(sorted(found), key=itemgetter(2), reverse=True):  # sorting is stable
         once.setdefault(each[0], each)
     return list(islice(once.values(), limit))
+
+
+def _numbers(listed: str) -> NDArray[np.int64]:
+    """The numbers of `matching.listed`."""
+    return np.fromstring(listed, np.int64, sep=",")
 
 
 def _json(values: Sequence[int] | Sequence[str]) -> str:

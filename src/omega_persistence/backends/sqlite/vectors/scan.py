@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLOCK = 131_072
-"""Codes in a block at most: calls of numpy count with smaller ones, memory with larger ones."""
+"""Codes in a block at most, fewer with more than 384 levels.
+
+Calls of numpy count with smaller ones, memory with larger ones.
+"""
 
 NEVER = 2**32 - 1
 """A visit after every other."""
@@ -30,7 +33,7 @@ _SAMPLE = 2048  # codes by which it is guessed which are close
 
 _PIECE = 4096  # codes whose bits are made together
 
-_SCORED = 512  # codes whose levels are scored together: as floats they fit into a cache
+_SCORED = 512  # codes of 384 levels that are scored together: as floats they fit into a cache
 
 
 class Block(NamedTuple):
@@ -55,12 +58,12 @@ class ByMemory(NamedTuple):
     Attributes:
         memories: The memories' ``seqs``, ascending.
         slots: The slot of each, ascending for the same memory.
-        once: Whether there is a slot, and no two of the same memory.
+        single: Whether there are any, each of another memory.
     """
 
     memories: NDArray[np.int64]
     slots: NDArray[np.intp]
-    once: bool
+    single: bool
 
 
 class Scan(NamedTuple):
@@ -110,9 +113,9 @@ class Scan(NamedTuple):
     def slots_of(self, memories: NDArray[np.int64]) -> NDArray[np.intp] | None:
         """The slots of some memories, each named once, ascending; None if they are most of all."""
         memories = np.sort(memories)  # each is then looked for where the one before was
-        known, slots, once = self.by_memory
+        known, slots, single = self.by_memory
         first = known.searchsorted(memories)
-        if once:
+        if single:
             places = first[known.take(first, mode="clip") == memories]
         else:
             counts = known.searchsorted(memories, "right") - first
@@ -198,20 +201,16 @@ class Scan(NamedTuple):
     def _scores(self, slots: NDArray[np.intp], query: NDArray[np.float32]) -> NDArray[np.float32]:
         """The cosine of each code, to about 0.001; slots are ascending."""
         scores = np.empty(len(slots), np.float32)
+        size = max(1, _SCORED * 384 // max(384, len(query)))
         for block, these in self._in_blocks(slots):
-            for start in range(these.start, these.stop, _SCORED):
-                part = slice(start, min(start + _SCORED, these.stop))
+            for start in range(these.start, these.stop, size):
+                part = slice(start, min(start + size, these.stop))
                 inside = slots[part] - block.start
                 levels = block.levels.take(inside, axis=0).astype(np.float32)
                 # Not a matrix product, whose threads cost more than they save at this size.
                 products = np.vecdot(levels, query)
                 np.multiply(products, block.scales.take(inside), out=scores[part])
         return scores
-
-
-def numbers(listed: str) -> NDArray[np.int64]:
-    """Whole numbers with commas between, as SQLite's ``group_concat`` lists them."""
-    return np.fromstring(listed, np.int64, sep=",")
 
 
 def empty(dimensions: int, rows: int, start: int) -> Block:
@@ -257,8 +256,8 @@ def sorted_by_memory(scan: Scan) -> Scan:
     memories = scan.memories[: scan.filled]
     slots = memories.argsort(kind="stable")
     ordered = memories[slots]
-    once = bool((ordered[1:] != ordered[:-1]).all())
-    return scan._replace(by_memory=ByMemory(ordered, slots, once))
+    single = bool(len(ordered) and (ordered[1:] != ordered[:-1]).all())
+    return scan._replace(by_memory=ByMemory(ordered, slots, single))
 
 
 def with_bits(scan: Scan) -> Scan:
