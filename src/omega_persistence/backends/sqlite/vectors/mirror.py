@@ -14,6 +14,7 @@ was visited before, for an older snapshot, is still at hand.
 
 from __future__ import annotations
 
+import struct
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -260,8 +261,11 @@ def _nothing() -> Scan:
 
 def _decoded(rows: list[Row], dimensions: int) -> _Read:
     seqs, memories, blobs = zip(*rows, strict=True)
-    if {*map(type, memories)} != {int}:
+    try:
+        # A third of the time of np.array, which would take 1.5 for 1.
+        numbers = struct.pack(f"{len(seqs)}q{len(memories)}q", *seqs, *memories)
+    except struct.error as error:
         message = "the code of a vector names its memory by something else than a whole number"
-        raise CorruptionError(message, hint="See check().")
-    decoded = codes.decode(blobs, dimensions)
-    return np.array(seqs, np.int64), np.array(memories, np.int64), decoded
+        raise CorruptionError(message, hint="See check().") from error
+    read = np.frombuffer(numbers, np.int64).reshape(2, -1)
+    return read[0], read[1], codes.decode(blobs, dimensions)
