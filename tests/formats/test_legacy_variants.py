@@ -95,6 +95,24 @@ def test_a_file_in_another_encoding_is_migrated_without_loss(
 
 
 @pytest.mark.parametrize("encoding", ["UTF-16le", "UTF-16be"])
+def test_words_in_a_namespace_are_found_in_a_file_of_another_encoding(
+    encoding: LiteralString, tmp_path: Path
+) -> None:
+    """Also where so few memories are in it that the index is asked for its word."""
+    path = with_encoding(copy_of("small", tmp_path), encoding, tmp_path / "other.db")
+    with OmegaStore(path) as store:
+        elsewhere = store.in_namespace("zürich")
+        elsewhere.memories.put(memory("m", content="zebra stripes, Äpfel, 東京", session="s"))
+        for text in ("zebra", "äpfel", "東京"):
+            for found in (elsewhere.memories.search(text), elsewhere.recall(text)):
+                assert [hit.memory.id for hit in found] == ["m"]
+        assert store.memories.search("zebra") == []
+        store.reindex()
+        assert [hit.memory.id for hit in elsewhere.memories.search("zebra", session="s")] == ["m"]
+        assert store.check() == []
+
+
+@pytest.mark.parametrize("encoding", ["UTF-16le", "UTF-16be"])
 def test_vectors_are_found_in_a_file_of_another_encoding(
     encoding: LiteralString, tmp_path: Path
 ) -> None:

@@ -20,8 +20,8 @@ LONGEST = 32_768
 
 _FREQUENCY: LiteralString = "SELECT doc FROM memories_words WHERE term = :word"
 
-# The number of memories in the file, at most; and how many of 32 of them, at even distances in
-# the order of arrival, are in the namespace.
+# The number of memories in the file, at most; how many of 32 of them, at even distances in the
+# order of arrival, are in the namespace; and its word in the index, whatever the encoding is.
 _SAMPLE: LiteralString = """
     WITH RECURSIVE sample (number, newest) AS (
         SELECT 1, (SELECT max(seq) FROM memories)
@@ -29,7 +29,8 @@ _SAMPLE: LiteralString = """
         SELECT number + 1, newest FROM sample WHERE number < 32
     )
     SELECT newest, sum(:namespace = (
-        SELECT namespace FROM memories WHERE seq >= newest * number / 32 ORDER BY seq LIMIT 1))
+        SELECT namespace FROM memories WHERE seq >= newest * number / 32 ORDER BY seq LIMIT 1)),
+      char(57344) || hex(:namespace)
     FROM sample"""
 
 
@@ -47,10 +48,10 @@ class Terms:
 
     def __init__(self, session: SQLiteSession, namespace: str, words: Iterable[str]) -> None:
         self._session = session
-        newest, share = session.rows(_SAMPLE, namespace=namespace)[0]
+        newest, share, scope = session.rows(_SAMPLE, namespace=namespace)[0]
         part = max(1, share or 0) / 32
         # To pass by the memories of others costs more than it saves if there are few.
-        self._scope = "" if part >= 1 / 4 else f'scope : "\ue000{namespace.encode().hex()}" AND '
+        self._scope = "" if part >= 1 / 4 else f'scope : "{scope}" AND '
         self._share = part if self._scope else 1.0
         self._large = (newest or 0) * part > SMALL
         self.words: list[str] = []
