@@ -397,14 +397,18 @@ def test_a_vector_without_dimensions_is_damage_to_those_who_need_its_numbers(
             store.reindex()
 
 
-def test_room_is_made_for_fewer_codes_of_more_numbers(tmp_path: Path) -> None:
+def test_codes_of_more_numbers_are_kept_and_scored_fewer_together(tmp_path: Path) -> None:
     dimensions = 3072
-    store_of(tmp_path / "store.db", clustered(1100, dimensions))
-    with OmegaStore(tmp_path / "store.db") as store, store._backend.snapshot() as session:
-        assert isinstance(session, SQLiteSession)
-        found = session.mirrors.scan(session, Space("default", "", dimensions))
-        assert found.filled == 1100
-        assert sum(block.levels.nbytes for block in found.blocks) <= scan.BLOCK * 384
+    vectors, questions = np.split(clustered(1110, dimensions), [1100])
+    store_of(tmp_path / "store.db", vectors)
+    with OmegaStore(tmp_path / "store.db") as store:
+        for query in questions:
+            assert found(store, query) == found(store, query, exact=True)
+        with store._backend.snapshot() as session:
+            assert isinstance(session, SQLiteSession)
+            kept = session.mirrors.scan(session, Space("default", "", dimensions))
+            assert kept.filled == 1100
+            assert sum(block.levels.nbytes for block in kept.blocks) <= scan.BLOCK * 384
 
 
 def test_pages_that_do_not_ascend_are_damage() -> None:

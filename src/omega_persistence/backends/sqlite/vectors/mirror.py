@@ -194,7 +194,7 @@ class Mirror:
         while done < len(seqs):
             end = blocks[-1].start + len(blocks[-1].scales) if blocks else 0
             if count == end:
-                most = max(1, scan.BLOCK * 384 // max(384, self._space.dimensions))
+                most = scan.of_length(scan.BLOCK, self._space.dimensions)
                 rows = min(most, max(_SMALLEST, count, room - done))
                 self._make_room(end + rows)
                 blocks = (*blocks, scan.empty(self._space.dimensions, rows, end))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLOCK = 131_072
-"""Codes in a block at most, fewer with more than 384 levels.
+"""Codes of 384 levels in a block at most, and as many bytes of longer ones.
 
 Calls of numpy count with smaller ones, memory with larger ones.
 """
@@ -201,7 +201,7 @@ class Scan(NamedTuple):
     def _scores(self, slots: NDArray[np.intp], query: NDArray[np.float32]) -> NDArray[np.float32]:
         """The cosine of each code, to about 0.001; slots are ascending."""
         scores = np.empty(len(slots), np.float32)
-        size = max(1, _SCORED * 384 // max(384, len(query)))
+        size = of_length(_SCORED, len(query))
         for block, these in self._in_blocks(slots):
             for start in range(these.start, these.stop, size):
                 part = slice(start, min(start + size, these.stop))
@@ -211,6 +211,11 @@ class Scan(NamedTuple):
                 products = np.vecdot(levels, query)
                 np.multiply(products, block.scales.take(inside), out=scores[part])
         return scores
+
+
+def of_length(count: int, dimensions: int) -> int:
+    """How many codes have no more bytes than so many of 384 levels, if those of these have more."""
+    return max(1, count * 384 // max(384, dimensions))
 
 
 def empty(dimensions: int, rows: int, start: int) -> Block:
